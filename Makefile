@@ -1,0 +1,60 @@
+# The human front of the build. Each target does all its own set-up and can be
+# repeated; `make help` says what there is. Meson does the work.
+
+PYTHON ?= python3
+ARGS   ?=
+
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+VENV    := .venv-$(VERSION)
+
+.PHONY: help demo test bench core asan tsan torture valgrind aarch64 typing venv install clean
+.NOTPARALLEL:
+
+help:
+	@echo "make demo       see it work: an index of the standard library, then a million tasklets"
+	@echo "make test       all tests for one Python (C and Python); ends within ten minutes"
+	@echo "make bench      the figures, beside greenlet, asyncio and Go"
+	@echo "make core       the C library alone, with its tests and examples; no Python inside"
+	@echo "make asan       tests under the address and undefined-behaviour sanitizers"
+	@echo "make torture    tests that evict at each switch and make allocations fail"
+	@echo "make valgrind   C tests and a small set of Python tests under valgrind"
+	@echo "make aarch64    cross-compile the core and run its tests under qemu"
+	@echo "make typing     check the stubs against the modules, and the typing examples"
+	@echo "make install    build and install into .venv-X.Y only"
+	@echo "make clean      remove build/ and .venv-*/"
+	@echo
+	@echo "PYTHON=python3.13   which Python (now: $(PYTHON), $(if $(VERSION),version $(VERSION),not found))"
+	@echo "ARGS='-k channel'   more arguments for pytest, the demo or the bench"
+
+venv:
+	@tools/setup-venv.sh $(PYTHON)
+
+install: venv
+	@tools/install.sh $(PYTHON)
+
+demo: install
+	@$(VENV)/bin/python -m gossamer demo index $(ARGS)
+
+test: core install
+	@tools/check.sh python $(PYTHON) $(ARGS)
+
+core: venv
+	@tools/build.sh core $(PYTHON)
+	@tools/check.sh core $(PYTHON)
+
+asan torture valgrind: venv
+	@tools/build.sh $@ $(PYTHON)
+	@tools/check.sh $@ $(PYTHON) $(ARGS)
+
+tsan aarch64: venv
+	@tools/build.sh $@ $(PYTHON)
+	@tools/check.sh $@ $(PYTHON)
+
+typing: install
+	@tools/typing.sh $(PYTHON)
+
+bench: install
+	@tools/bench.sh $(PYTHON) $(ARGS)
+
+clean:
+	rm -rf build .venv-3.*
