@@ -1,0 +1,133 @@
+"""Gossamer: microthreads (tasklets) and channels for CPython.
+
+Everything that module `stackless` offers, under the same names, and what Stackless never had: `spawn`, `sleep`, `select`,
+deadlines, `BufferedChannel`, `Group`, `tasklet.join()`, and reports that say what each tasklet waits for.
+
+    import gossamer
+
+    def worker(n, results):
+        results.send(n * n)
+
+    results = gossamer.channel()
+    for n in range(3):
+        gossamer.spawn(worker, n, results)
+    print([results.receive() for n in range(3)])
+"""
+
+import os as _os
+import sys as _sys
+
+from . import _gossamer
+from ._gossamer import (
+    BufferedChannel,
+    DeadlockError,
+    TaskletExit,
+    atomic,
+    bomb,
+    channel,
+    cstack,
+    enable_softswitch,
+    get_channel_callback,
+    get_schedule_callback,
+    get_thread_info,
+    get_uncaught_hook,
+    getcurrent,
+    getcurrentid,
+    getdebug,
+    getmain,
+    getruncount,
+    getthreads,
+    getuncollectables,
+    pickle_flags,
+    pickle_flags_default,
+    run,
+    schedule,
+    schedule_remove,
+    select,
+    set_channel_callback,
+    set_error_handler,
+    set_schedule_callback,
+    set_uncaught_hook,
+    sleep,
+    spawn,
+    switch_trap,
+    tasklet,
+    tasklets,
+)
+from ._group import Group, joinall
+from ._local import local
+from ._module import ComputedModule as _ComputedModule
+from ._module import computed as _computed
+from ._report import format_tasklets
+
+__version__: str = getattr(_gossamer, "__version__", "0.1.0")
+
+PICKLEFLAGS_PRESERVE_TRACING_STATE = 1
+PICKLEFLAGS_PRESERVE_AG_FINALIZER = 2
+PICKLEFLAGS_RESET_AG_FINALIZER = 4
+PICKLEFLAGS_PICKLE_CONTEXT = 8
+
+__all__ = [
+    "BufferedChannel",
+    "DeadlockError",
+    "Group",
+    "PICKLEFLAGS_PICKLE_CONTEXT",
+    "PICKLEFLAGS_PRESERVE_AG_FINALIZER",
+    "PICKLEFLAGS_PRESERVE_TRACING_STATE",
+    "PICKLEFLAGS_RESET_AG_FINALIZER",
+    "TaskletExit",
+    "atomic",
+    "bomb",
+    "channel",
+    "cstack",
+    "enable_softswitch",
+    "format_tasklets",
+    "get_channel_callback",
+    "get_include",
+    "get_schedule_callback",
+    "get_thread_info",
+    "get_uncaught_hook",
+    "getcurrent",
+    "getcurrentid",
+    "getdebug",
+    "getmain",
+    "getruncount",
+    "getthreads",
+    "getuncollectables",
+    "joinall",
+    "local",
+    "pickle_flags",
+    "pickle_flags_default",
+    "run",
+    "schedule",
+    "schedule_remove",
+    "select",
+    "set_channel_callback",
+    "set_error_handler",
+    "set_schedule_callback",
+    "set_uncaught_hook",
+    "sleep",
+    "spawn",
+    "switch_trap",
+    "tasklet",
+    "tasklets",
+]
+
+
+def get_include() -> str:
+    """The folder with the C headers (`gossamer.h` and others), for extension modules that use tasklets."""
+    return _os.path.join(_os.path.dirname(_os.path.abspath(__file__)), "include")
+
+
+class _GossamerModule(_ComputedModule):
+    """Class of module `gossamer`: adds the attributes that are computed at each access."""
+
+    current = _computed(lambda: getcurrent(), doc="The running tasklet.")
+    main = _computed(lambda: getmain(), doc="The main tasklet of this thread.")
+    runcount = _computed(lambda: getruncount(), doc="How many tasklets of this thread are runnable.")
+    threads = _computed(lambda: getthreads(), doc="The ids of all threads.")
+    uncollectables = _computed(lambda: getuncollectables(), doc="Tasklets that own a piece of C stack.")
+    debug = _computed(lambda: getdebug(), doc="Whether this is a debug build.")
+
+
+_sys.modules[__name__].__class__ = _GossamerModule

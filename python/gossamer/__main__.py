@@ -1,0 +1,127 @@
+"""The command `gossamer`, also `python -m gossamer`: runs programs with tasklets, and shows demos."""
+
+import argparse
+import difflib
+import sys
+from typing import Any, NoReturn, Sequence
+
+from . import __version__
+from . import _run
+
+COMMANDS = {"run": "run a program with module stackless importable", "demo": "see Gossamer work"}
+DEMOS = {"index": "a pipeline of tasklets indexes the standard library; then a million tasklets wait at once"}
+
+EPILOG = """\
+examples:
+  gossamer run server.py --port 8000     run a program; what follows its name belongs to it
+  gossamer run -m package.module arg     run a module, as python -m does
+  gossamer demo index                    index the standard library, then park a million tasklets
+
+`python -m gossamer` is the same command.
+"""
+
+RUN_EPILOG = """\
+examples:
+  gossamer run server.py --port 8000
+  gossamer run -m package.module arg
+  echo 'print(TaskletExit)' | gossamer run -
+
+The program runs as __main__, with sys.argv, sys.path[0] and the exit status that `python PROGRAM` would give it.
+Module `stackless` is importable and TaskletExit is a builtin. When a deadlock ends the program, the traceback is followed
+by the wait-for graph: who waits on which channel, and the Python stack of each tasklet.
+"""
+
+DEMO_EPILOG = """\
+demos:
+{demos}
+
+examples:
+  gossamer demo index
+  GOSSAMER_DEMO_SIZE=small gossamer demo index     a version that takes some seconds
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message}", file=sys.stderr)
+        print(f"Try '{self.prog} --help'.", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def _parser(prog: str, description: str, epilog: str, **more: Any) -> _Parser:
+    return _Parser(
+        prog=prog, description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter, **more
+    )
+
+
+def _check(parser: _Parser, kind: str, word: str, known: dict[str, str]) -> None:
+    """End with a suggestion when the word is not known."""
+    if word in known:
+        return
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}'?" if near else f"there is: {', '.join(known)}"
+    parser.error(f"unknown {kind} '{word}'; {hint}")
+
+
+def _demo(arguments: Sequence[str]) -> int:
+    listing = "\n".join(f"  {name:10}{text}" for name, text in DEMOS.items())
+    parser = _parser("gossamer demo", "Show Gossamer at work.", DEMO_EPILOG.format(demos=listing))
+    parser.add_argument("name", metavar="NAME", help="which demo")
+    parser.add_argument("--no-colour", "--no-color", action="store_true", dest="plain", help="no colours and no moving bar")
+    options = parser.parse_args(arguments)
+    _check(parser, "demo", options.name, DEMOS)
+    from .demo import index
+
+    return index.main(plain=options.plain)
+
+
+def _run_command(arguments: Sequence[str]) -> int:
+    # Not left to argparse: everything after the program's name is the program's, even --help.
+    parser = _parser(
+        "gossamer run", "Run a program with module stackless importable.", RUN_EPILOG,
+        usage="gossamer run PROGRAM.py [ARGUMENT ...]\n       gossamer run -m MODULE [ARGUMENT ...]",
+    )  # fmt: skip
+    parser.add_argument("program", metavar="PROGRAM.py", help="a file, a folder or zip file with __main__.py, or - for standard input")
+    parser.add_argument("-m", dest="module", metavar="MODULE", help="a module or package, instead of PROGRAM.py")
+    parser.add_argument("arguments", metavar="ARGUMENT", nargs="*", help="arguments of the program")
+    rest = list(arguments)
+    if not rest:
+        parser.error("what shall be run? Give a program (gossamer run PROGRAM.py) or a module (gossamer run -m MODULE)")
+    first = rest.pop(0)
+    if first in ("-h", "--help"):
+        parser.print_help()
+        return 0
+    if first == "-m":
+        if not rest:
+            parser.error("-m needs the name of a module")
+        return _run.run_module(rest[0], rest[1:])
+    if first.startswith("-m"):
+        return _run.run_module(first[2:], rest)
+    if first == "--" and rest:
+        first = rest.pop(0)
+    elif first.startswith("-") and first != "-":
+        parser.error(f"unknown option '{first}'; options of the program follow its name")
+    return _run.run_program(first, rest)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line says; the result is the exit status."""
+    if arguments is None:
+        arguments = sys.argv[1:]
+    parser = _parser("gossamer", "Tasklets and channels for CPython.", EPILOG)
+    parser.add_argument("--version", action="version", version=f"gossamer {__version__}")
+    listing = "; ".join(f"{name}: {text}" for name, text in COMMANDS.items())
+    parser.add_argument("command", metavar="COMMAND", nargs="?", help=listing + " (see gossamer COMMAND --help)")
+    parser.add_argument("arguments", metavar="...", nargs=argparse.REMAINDER, help="what the command takes")
+    if not arguments:
+        parser.print_help()
+        return 0
+    if arguments[0].startswith("-"):
+        parser.parse_args([arguments[0]])
+        parser.error(f"unknown option '{arguments[0]}'")
+    _check(parser, "command", arguments[0], COMMANDS)
+    return {"run": _run_command, "demo": _demo}[arguments[0]](arguments[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

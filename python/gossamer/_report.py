@@ -1,0 +1,303 @@
+"""What every tasklet does: stacks, the list of all tasklets, and the wait-for graph of a deadlock.
+
+The extension calls `deadlock_graph` while it makes a DeadlockError, and `tasklet_stack` for `tasklet.stack()`.
+Nothing here may raise, switch, or change a tasklet: it is run in the middle of other people's trouble.
+"""
+
+import os
+import traceback
+from types import FrameType
+from typing import Any, Iterable, Iterator
+
+from . import _gossamer
+
+__all__ = ["deadlock_graph", "format_tasklets", "tasklet_stack"]
+
+# More than this many tasklets are not listed one by one; a report of a million lines helps nobody.
+LIMIT = 20
+# The innermost frames are the interesting ones.
+FRAMES = 8
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+# Our own frames say nothing about the program.  The demos are programs, though.
+_HIDDEN = {_PACKAGE + name for name in ("_report.py", "_group.py", "_local.py", "__main__.py")}
+
+
+# ---- frames ----
+
+
+def _frames(t: Any) -> Iterator[tuple[FrameType, int]]:
+    """The frames of a tasklet, innermost first, without ours."""
+    frame = t.frame
+    while frame is not None:
+        if frame.f_code.co_filename not in _HIDDEN:
+            yield frame, frame.f_lineno
+        frame = frame.f_back
+
+
+def tasklet_stack(t: Any) -> traceback.StackSummary:
+    """The Python stack of a tasklet, outermost call first; empty when it has not started or has ended."""
+    stack = traceback.StackSummary.extract(_frames(t))
+    stack.reverse()
+    return stack
+
+
+def _stack_lines(t: Any, limit: int = FRAMES) -> list[str]:
+    try:
+        stack = tasklet_stack(t)
+        lines = []
+        if len(stack) > limit:
+            lines.append(f"  ... {len(stack) - limit} outer calls not shown\n")
+            stack = traceback.StackSummary.from_list(stack[-limit:])
+        lines.extend(stack.format())
+        return "".join(lines).splitlines()
+    except Exception as error:
+        return [f"  (its stack cannot be shown: {_say(error)})"]
+
+
+# ---- words ----
+
+
+def _say(thing: Any) -> str:
+    """repr() that cannot fail."""
+    try:
+        return repr(thing)
+    except Exception:
+        return f"<{type(thing).__name__} at {id(thing):#x}>"
+
+
+def _name(t: Any) -> str:
+    try:
+        name = "main" if t.is_main and str(t.name).startswith("tasklet-") else str(t.name)
+    except Exception:
+        name = f"tasklet at {id(t):#x}"
+    return f'"{name}"'
+
+
+def _names(tasklets: list[Any], limit: int = 5) -> str:
+    shown = [_name(t) for t in tasklets[:limit]]
+    if len(tasklets) > limit:
+        shown.append(f"{len(tasklets) - limit:,} more")
+    return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1]
+
+
+def _global_name(channel: Any, users: Iterable[Any]) -> str | None:
+    """The name of a module variable that holds the channel, as its users see it."""
+    seen = set()
+    for t in users:
+        for depth, (frame, _) in enumerate(_frames(t)):
+            if depth == 3:
+                break
+            names = frame.f_globals
+            if id(names) in seen:
+                continue
+            seen.add(id(names))
+            for name, value in list(names.items()):
+                if value is channel and not name.startswith("__"):
+                    return name
+    return None
+
+
+class _Graph:
+    """Who waits for what."""
+
+    def __init__(self, tasklets: Iterable[Any], current: Any = None, wanted: Any = None, direction: int = 0) -> None:
+        self.tasklets = list(tasklets)
+        self.current = current
+        self.wanted = wanted
+        self.direction = direction
+        # id(thing waited for) -> (thing, tasklets); ids, since a subclass of channel may be unhashable
+        self.waiters: dict[int, tuple[Any, list[Any]]] = {}
+        for t in self.tasklets:
+            for thing in self.targets(t):
+                self.waiters.setdefault(id(thing), (thing, []))[1].append(t)
+        self._labels: dict[int, str] = {}
+
+    def wait_of(self, t: Any) -> Any:
+        """What the tasklet waits for; for the one whose operation is failing, what it was about to wait for."""
+        waiting_on = t.waiting_on
+        if waiting_on is None and t is self.current:
+            return self.wanted
+        return waiting_on
+
+    def targets(self, t: Any) -> list[Any]:
+        wait = self.wait_of(t)
+        if wait is None:
+            return []
+        return list(wait) if isinstance(wait, (list, tuple)) else [wait]
+
+    def sends(self, t: Any, channel: Any) -> bool | None:
+        """Whether it waits to send on the channel; None: unknown (a select)."""
+        if t is self.current and self.direction:
+            return self.direction > 0
+        if isinstance(self.wait_of(t), (list, tuple)):
+            return None
+        balance = channel.balance
+        if balance:
+            return bool(balance > 0)
+        return None
+
+    def label(self, channel: Any) -> str:
+        known = self._labels.get(id(channel))
+        if known is None:
+            known = "buffered channel" if type(channel).__name__ == "BufferedChannel" else "channel"
+            try:
+                name = getattr(channel, "name", None) or _global_name(channel, self.waiters[id(channel)][1])
+            except Exception:
+                name = None
+            if name:
+                known += f" {str(name)!r}"
+            known += f" at {id(channel):#x}"
+            self._labels[id(channel)] = known
+        return known
+
+    def verb(self, t: Any, channel: Any) -> str:
+        return {True: "send on", False: "receive on", None: "select on"}[self.sends(t, channel)]
+
+    def sentence(self, t: Any) -> str:
+        """What one tasklet waits for, and with whom."""
+        wait = self.wait_of(t)
+        if wait is None:
+            return ""
+        if isinstance(wait, _gossamer.tasklet):
+            return f"waits for the end of {_name(wait)} ({wait.state})"
+        if isinstance(wait, (list, tuple)):
+            return "waits in select() for " + ", or ".join(self.label(c) for c in wait)
+        if not hasattr(wait, "balance"):
+            return f"waits for {_say(wait)}"
+        text = f"waits to {self.verb(t, wait)} {self.label(wait)} (balance {wait.balance}"
+        others = [other for other in self.waiters[id(wait)][1] if other is not t]
+        return text + (f"; so does {_names(others)})" if len(others) == 1 else f"; so do {_names(others)})" if others else ")")
+
+    def tasklet_lines(self, t: Any) -> list[str]:
+        try:
+            state = "running" if t is self.current else t.state
+            marks = [state] if not t.is_main or _name(t) == '"main"' else ["main tasklet", state]
+            sentence = self.sentence(t)
+            head = f"tasklet {_name(t)} ({', '.join(marks)})" + (f" {sentence}" if sentence else "")
+        except Exception as error:
+            head = f"tasklet {_name(t)} (cannot be described: {_say(error)})"
+        return [head, *_stack_lines(t)]
+
+    def summary_lines(self, tasklets: list[Any]) -> list[str]:
+        """Many tasklets, one line for each thing they do."""
+        kinds: dict[str, int] = {}
+        for t in tasklets:
+            try:
+                targets = self.targets(t)
+                if not targets:
+                    kind = f"{'is' if t.is_main else 'are'} {t.state}"
+                elif isinstance(self.wait_of(t), (list, tuple)):
+                    kind = "wait in select()"
+                elif hasattr(targets[0], "balance"):
+                    kind = f"wait to {self.verb(t, targets[0])} {self.label(targets[0])}"
+                else:
+                    kind = "wait for other tasklets to end"
+            except Exception:
+                kind = "cannot be described"
+            kinds[kind] = kinds.get(kind, 0) + 1
+        most = sorted(kinds.items(), key=lambda item: -item[1])
+        lines = [f"  {count:,} more {kind}" for kind, count in most[:LIMIT]]
+        if len(most) > LIMIT:
+            lines.append(f"  {sum(count for _, count in most[LIMIT:]):,} more wait for other things")
+        return lines
+
+    def list_lines(self) -> list[str]:
+        # A million tasklets take a second to look at; who is current or main comes first in any case.
+        first = [t for t in self.tasklets if t is self.current or t.is_main]
+        rest = [t for t in self.tasklets if not (t is self.current or t.is_main)]
+        ordered = first + rest
+        lines = [line for t in ordered[:LIMIT] for line in self.tasklet_lines(t)]
+        return lines + self.summary_lines(ordered[LIMIT:])
+
+    # -- what would help --
+
+    def cycle(self) -> list[Any] | None:
+        """Tasklets of which each waits for the end of the next."""
+        for start in self.tasklets:
+            path: list[Any] = []
+            t = start
+            while isinstance(t, _gossamer.tasklet) and not any(t is other for other in path):
+                path.append(t)
+                t = self.wait_of(t)
+            if path and t is start:
+                return path
+        return None
+
+    def advice(self) -> str:
+        cycle = self.cycle() if len(self.tasklets) <= 10_000 else None
+        if cycle:
+            who = _names(cycle)
+            return f"{who} wait for each other's end in join(): let one of them return without that join()."
+        senders: list[Any] = []
+        receivers: list[Any] = []
+        selects = False
+        for channel, tasklets in self.waiters.values():
+            if not hasattr(channel, "balance"):
+                continue
+            directions = {self.sends(t, channel) for t in tasklets[:LIMIT]}
+            selects = selects or None in directions
+            if True in directions:
+                senders.append(channel)
+            if False in directions:
+                receivers.append(channel)
+        if senders and receivers:
+            return (
+                f"nobody receives from {self.label(senders[0])} and nobody sends to {self.label(receivers[0])}: let the two sides "
+                "use the same channel, or let one side do its operations in the other order."
+            )
+        if receivers:
+            return (
+                f"nobody is left who could send to {self.label(receivers[0])}: spawn() the sender before the receive(), end the "
+                "receivers with send_exception(StopIteration) when there is no more to come, or use receive(timeout=...)."
+            )
+        if senders:
+            return (
+                f"nobody is left who could receive from {self.label(senders[0])}: spawn() the receiver before the send(), use a "
+                "BufferedChannel, or use send(timeout=...)."
+            )
+        if selects:
+            return "no case of the select() can become ready any more: give it a timeout, or block=False."
+        if any(isinstance(thing, _gossamer.tasklet) for thing, _ in self.waiters.values()):
+            return "the tasklet that is waited for cannot run any more: wake it, kill it, or use join(timeout=...)."
+        return "keep one tasklet runnable that can wake the others, or let the wait have a timeout."
+
+    def paused(self) -> str:
+        paused = [t for t in self.tasklets if t.state == "paused" and not t.is_main]
+        if not paused:
+            return ""
+        return f"{_names(paused)} {'is' if len(paused) == 1 else 'are'} paused: insert() makes a paused tasklet run again."
+
+
+# ---- what others call ----
+
+
+def deadlock_graph(
+    kind: str = "", tasklets: Iterable[Any] | None = None, current: Any = None, channel: Any = None, direction: int = 0
+) -> str:
+    """The wait-for graph of a deadlock, as text.
+
+    `kind` is the message of the error.  `current` is the tasklet whose operation fails and `channel` what it wanted to wait for
+    (a channel, a list of channels, a tasklet); `direction` is 1 to send, -1 to receive.
+    """
+    try:
+        graph = _Graph(_gossamer.tasklets() if tasklets is None else tasklets, current, channel, direction)
+        count = len(graph.tasklets)
+        lines = [f"Wait-for graph ({count:,} tasklet{'s' if count != 1 else ''}, and none of them can run):"]
+        lines += graph.list_lines()
+        for hint in (graph.advice(), graph.paused()):
+            if hint:
+                lines.append(f"What would help: {hint}")
+        return "\n".join(lines)
+    except Exception as error:
+        return f"(the wait-for graph cannot be shown: {_say(error)})"
+
+
+def format_tasklets(tasklets: Iterable[Any] | None = None) -> str:
+    """Every tasklet (or those given) with its state, what it waits for, and its Python stack, as text.
+
+    The first ones are listed one by one, the others summed up.
+    """
+    graph = _Graph(_gossamer.tasklets() if tasklets is None else tasklets)
+    count = len(graph.tasklets)
+    return "\n".join([f"{count:,} tasklet{'s' if count != 1 else ''}:", *graph.list_lines()])

@@ -1,0 +1,1 @@
+"""Demos: `gossamer demo NAME`."""

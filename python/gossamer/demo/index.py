@@ -1,0 +1,147 @@
+"""`gossamer demo index`: a pipeline of tasklets at real work, and then a great many tasklets that wait.
+
+Environment: GOSSAMER_DEMO_SIZE=small makes it a matter of some seconds.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import time
+from typing import Any
+
+from . import _names
+from ._show import Progress, Screen
+
+# (files to index, None = all; units of gossamer, greenlet, asyncio)
+SIZES: dict[str, tuple[int | None, dict[str, int]]] = {
+    "full": (None, {"gossamer": 1_000_000, "greenlet": 50_000, "asyncio": 100_000}),
+    "small": (120, {"gossamer": 100_000, "greenlet": 5_000, "asyncio": 10_000}),
+}
+WORKERS = 4
+
+
+def build_index(screen: Screen, limit: int | None) -> bool:
+    root = sysconfig.get_paths()["stdlib"]
+    files = list(_names.python_files(root))
+    total = len(files) if limit is None else min(limit, len(files))
+    size = sum(os.path.getsize(os.path.join(root, path)) for path in files[:total])
+    python = ".".join(map(str, sys.version_info[:3]))
+    screen.title(f"1  A cross-reference of the standard library of Python {python}")
+    screen.say(f"  {root}: {total:,} files, {size / 1e6:.1f} MB (without its tests)")
+    screen.say(f"  walker > {WORKERS} readers > {WORKERS} tokenisers > merger, joined by channels, all on one thread")
+
+    progress = Progress(screen, "pipeline", total)
+    start = time.perf_counter()
+    index, indexed, messages = _names.pipeline(root, total, WORKERS, progress.update)
+    by_pipeline = time.perf_counter() - start
+    # Each message blocks one side or the other, so it costs at least one switch.
+    progress.finish(f"{by_pipeline:6.2f} s   {messages:,} messages through the last channel")
+
+    start = time.perf_counter()
+    expected, expected_files = _names.plain(root, total)
+    by_loop = time.perf_counter() - start
+    screen.say(f"  one loop: {by_loop:6.2f} s   no tasklets: the same steps as nested calls")
+    each = (by_pipeline - by_loop) / max(messages, 1) * 1e9
+    screen.say(f"  so a message costs about {max(each, 0):,.0f} ns, and {by_pipeline / by_loop - 1:+.0%} of time in all")
+
+    same = index == expected and indexed == expected_files
+    defined = sum(len(entry[0]) for entry in index.values())
+    used = sum(len(entry[1]) for entry in index.values())
+    if same:
+        screen.good(f"both runs agree on {len(index):,} names, {defined:,} definitions and {used:,} uses")
+    else:
+        names = [name for name in {**index, **expected} if index.get(name) != expected.get(name)]
+        screen.bad(f"the pipeline and the loop disagree on {len(names):,} names, e.g. {', '.join(sorted(names)[:5])}")
+    show_names(screen, index, indexed)
+    return same
+
+
+def show_names(screen: Screen, index: _names.Index, files: list[str]) -> None:
+    """What the index knows: the most used names, those with most definitions, and where one name lives."""
+    by_use = sorted(index, key=lambda name: (-len(index[name][1]), name))[:10]
+    by_definition = sorted(index, key=lambda name: (-len(index[name][0]), name))[:10]
+    rows = []
+    for use, definition in zip(by_use, by_definition):
+        spread = len({place // _names.LINES for place in index[use][1]})
+        rows.append((use, f"{len(index[use][1]):,}", f"{spread:,}", "", definition, f"{len(index[definition][0]):,}"))
+    screen.say()
+    widths = [max(len(row[i]) for row in rows) for i in range(6)]
+    heads = ("most used", "uses", "in files", "", "most defined", "times")
+    widths = [max(w, len(head)) for w, head in zip(widths, heads)]
+    for number, row in enumerate([heads, *rows]):
+        a, b, c, _, d, e = (cell.ljust(w) if i in (0, 4) else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths)))
+        line = f"  {a}   {b}   {c}       {d}   {e}"
+        screen.say(screen.paint(line, "dim") if number == 0 else line)
+    once = [name for name in index if len(index[name][0]) == 1 and not name.startswith("_")]
+    if once:
+        famous = max(once, key=lambda name: (len(index[name][1]), name))
+        number, line = divmod(index[famous][0][0], _names.LINES)
+        screen.say()
+        screen.say(f"  Used most of those defined only once: {famous}, {len(index[famous][1]):,} uses, defined in {files[number]}:{line}")
+
+
+def measure(kind: str, count: int) -> dict[str, Any]:
+    """Run _park.py in a process of its own."""
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_park.py")
+    done = subprocess.run([sys.executable, script, kind, str(count)], capture_output=True, text=True)
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        return {"failed": last}
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
+
+
+def park(screen: Screen, counts: dict[str, int]) -> bool:
+    screen.title(f"2  {counts['gossamer']:,} tasklets wait in receive() at once")
+    screen.say("  each function call deep by one; every kind in a process of its own, at a size it can bear")
+    screen.say()
+    rows = []
+    notes = []
+    good = True
+    for kind, count in counts.items():
+        if screen.live:
+            print(f"\r\x1b[2K  measuring {kind} ...", end="", flush=True)
+        figures = measure(kind, count)
+        if screen.live:
+            print("\r\x1b[2K", end="", flush=True)
+        if "missing" in figures:
+            notes.append(f"  {kind} is not installed here, so its row is missing (pip install {kind})")
+            continue
+        if "failed" in figures:
+            good = good and kind != "gossamer"
+            notes.append(f"  {kind} failed: {figures['failed']}")
+            continue
+        name = f"{kind} {figures['version']}" if "version" in figures else kind
+        rows.append(
+            (
+                name,
+                f"{count:,}",
+                f"{figures['bytes'] / count:,.0f}",
+                f"{figures['bytes'] / 1e6:,.0f} MB",
+                f"{figures['park_s']:.2f} s",
+                f"{figures['park_s'] / count * 1e9:,.0f} ns",
+                f"{figures['wake_s']:.2f} s",
+                f"{figures['wake_s'] / count * 1e9:,.0f} ns",
+            )
+        )
+    heads = ("", "waiting", "bytes each", "in all", "create", "each", "wake, finish", "each")
+    if rows:
+        screen.table(heads, rows, highlight=0 if rows[0][0] == "gossamer" else None)
+    for note in notes:
+        screen.say(note)
+    return good
+
+
+def main(plain: bool = False) -> int:
+    name = os.environ.get("GOSSAMER_DEMO_SIZE", "full") or "full"
+    if name not in SIZES:
+        print(f"gossamer demo: GOSSAMER_DEMO_SIZE is '{name}'; it must be {' or '.join(SIZES)}", file=sys.stderr)
+        return 2
+    limit, counts = SIZES[name]
+    screen = Screen(plain)
+    same = build_index(screen, limit)
+    good = park(screen, counts)
+    screen.say()
+    return 0 if same and good else 1
