@@ -55,13 +55,14 @@ if [ ! -e "$dir/.options" ]; then
     mkdir -p "$dir"
     meson setup "$dir" "${options[@]}" > "$dir/setup.txt" ||
         { grep -E 'ERROR|error:' "$dir/setup.txt" || cat "$dir/setup.txt"; die "Meson could not configure $dir"; }
+    grep 'WARNING:' "$dir/setup.txt" || true
     echo "$wanted" > "$dir/.options"
 elif [ "$(cat "$dir/.listing" 2>/dev/null || true)" != "$listing" ]; then
     say "meson setup --reconfigure $dir (source files came or went)"
     meson setup --reconfigure "$dir" > "$dir/setup.txt" ||
         { grep -E 'ERROR|error:' "$dir/setup.txt" || cat "$dir/setup.txt"; die "Meson could not configure $dir"; }
+    grep 'WARNING:' "$dir/setup.txt" || true
 fi
-grep WARNING "$dir/setup.txt" || true
 echo "$listing" > "$dir/.listing"
 
 say "meson compile $dir"

@@ -68,7 +68,7 @@ case $what in
         c_tests "$dir" --setup valgrind
         say "Python $version tests marked valgrind, under valgrind"
         GOSSAMER_STACKS=slots PYTHONMALLOC=malloc PYTHONPATH=$dir/site \
-            valgrind --quiet --undef-value-errors=no --error-exitcode=9 \
+            valgrind --quiet --undef-value-errors=no --error-exitcode=9 --suppressions=tools/valgrind.supp \
             "$venv/bin/python" -m pytest -p no:faulthandler -m valgrind --timeout=1200 "${@:-${all_tests[@]}}"
         ;;
     *)
