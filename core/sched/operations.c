@@ -1,0 +1,112 @@
+/* operations.c - what the current tasklet, or code that names a tasklet, can do to the ring. */
+#include "sched.h"
+
+int gos_sched_yield(gos_sched *s)
+{
+    if (gosi_half_gone(s))
+        return GOS_ETRAP;
+    gosi_timer_poll(s);
+    gos_tasklet *cur = s->current, *to = gosi_ring_next(cur);
+    if (to == cur)
+        return GOS_OK;
+    int rc = gosi_prepare(s, cur, to);
+    if (GOSI_UNLIKELY(rc != GOS_OK))
+        return rc;
+    s->head = to;
+    return gosi_switch(s, to);
+}
+
+int gos_sched_park(gos_sched *s)
+{
+    if (gosi_half_gone(s))
+        return GOS_ETRAP;
+    gos_tasklet *cur = s->current;
+    if ((cur->flags & GOS_F_MAIN) && gosi_ring_next(cur) == cur && !s->timer_count && !s->watchdog_count)
+        return GOS_OK;
+    gosi_ring_unlink(s, cur);
+    gos_tasklet *to;
+    int rc = gosi_next(s, &to);
+    if (rc == GOS_OK)
+        rc = gosi_prepare(s, cur, to);
+    if (rc != GOS_OK) {
+        gosi_ring_push_front(s, cur);
+        return rc == GOS_EDEADLOCK && (cur->flags & GOS_F_MAIN) ? GOS_OK : rc;
+    }
+    gosi_take_over(s, to);
+    s->deferred = cur; /* the ring's reference, dropped by whoever runs next */
+    return gosi_switch(s, to);
+}
+
+int gos_sched_sleep(gos_sched *s, int64_t deadline_ns)
+{
+    if (gosi_half_gone(s))
+        return GOS_ETRAP;
+    gos_tasklet *cur = s->current;
+    int rc = gosi_timer_start(s, cur, deadline_ns);
+    if (rc != GOS_OK)
+        return rc;
+    gosi_ring_unlink(s, cur);
+    cur->place = GOS_ASLEEP;
+    rc = gosi_wait(s);
+    return rc == GOS_ETIMEDOUT ? GOS_OK : rc;
+}
+
+int gos_sched_switch(gos_sched *s, gos_tasklet *t, int leave)
+{
+    if (gosi_half_gone(s))
+        return GOS_ETRAP;
+    gos_tasklet *cur = s->current;
+    GOS_ASSERT(t != cur && (t->flags & GOS_F_READY));
+    int rc = gosi_prepare(s, cur, t);
+    if (rc != GOS_OK)
+        return rc;
+    if (t->place != GOS_IN_RING)
+        gos_sched_insert(s, t);
+    s->head = t;
+    if (leave) {
+        gosi_ring_unlink(s, cur);
+        s->deferred = cur;
+    }
+    return gosi_switch(s, t);
+}
+
+void gos_sched_insert(gos_sched *s, gos_tasklet *t)
+{
+    if (t->place == GOS_IN_RING)
+        return;
+    if (!gos_sched_unlink(s, t, GOS_OK))
+        s->hooks->hold(t);
+    gosi_ring_append(s, t);
+}
+
+void gos_sched_remove(gos_sched *s, gos_tasklet *t)
+{
+    if (t->place != GOS_IN_RING)
+        return;
+    GOS_ASSERT(t != s->current);
+    gosi_ring_unlink(s, t);
+    s->hooks->drop(t);
+}
+
+int gos_sched_unlink(gos_sched *s, gos_tasklet *t, int status)
+{
+    if (t->timer)
+        gosi_timer_stop(s, t);
+    switch (t->place) {
+    case GOS_IN_CHANNEL: gosi_channel_unlink(t); break;
+    case GOS_IN_SELECT: gosi_select_unlink(t); break;
+    case GOS_ASLEEP: break;
+    default: return 0;
+    }
+    t->place = GOS_NOWHERE;
+    t->direction = 0;
+    t->status = status;
+    return 1;
+}
+
+void gosi_wake(gos_sched *s, gos_tasklet *t, int status)
+{
+    int was_waiting = gos_sched_unlink(s, t, status);
+    GOS_CHECK(was_waiting);
+    gosi_ring_append(s, t);
+}

@@ -1,0 +1,115 @@
+/* sched.h - inside of the scheduler: the ring, and the one primitive all switches go through.
+ *
+ * Ring: circular list of runnable tasklets. "Append" means directly before the head: the last to get a turn.
+ * Every operation that gives up control follows the same steps:
+ *     1 decide who is next (gosi_next), which changes nothing
+ *     2 gosi_prepare: switch trap, memory; may fail
+ *     3 change the ring (cannot fail)
+ *     4 gosi_switch
+ */
+#ifndef GOSI_SCHED_H
+#define GOSI_SCHED_H
+
+#include "../base/base.h"
+#include "../stack/stack.h"
+#include "gossamer/embed.h"
+
+static inline gos_tasklet *gosi_ring_next(const gos_tasklet *t)
+{
+    return (gos_tasklet *)t->next;
+}
+
+/* Link t directly before at; at NULL: t becomes the only member. */
+static inline void gosi_ring_link(gos_sched *s, gos_tasklet *t, gos_tasklet *at)
+{
+    GOS_ASSERT(t->place == GOS_NOWHERE);
+    if (at) {
+        t->next = (gos_node *)at;
+        t->prev = at->prev;
+        at->prev->next = (gos_node *)t;
+        at->prev = (gos_node *)t;
+    } else {
+        t->next = t->prev = (gos_node *)t;
+        s->head = t;
+    }
+    t->place = GOS_IN_RING;
+    s->runcount++;
+}
+
+static inline void gosi_ring_append(gos_sched *s, gos_tasklet *t)
+{
+    gosi_ring_link(s, t, s->head);
+}
+
+static inline void gosi_ring_push_front(gos_sched *s, gos_tasklet *t)
+{
+    gosi_ring_link(s, t, s->head);
+    s->head = t;
+}
+
+static inline void gosi_ring_unlink(gos_sched *s, gos_tasklet *t)
+{
+    GOS_ASSERT(t->place == GOS_IN_RING);
+    if (t->next == (gos_node *)t) {
+        s->head = NULL;
+    } else {
+        t->next->prev = t->prev;
+        t->prev->next = t->next;
+        if (s->head == t)
+            s->head = (gos_tasklet *)t->next;
+    }
+    t->place = GOS_NOWHERE;
+    s->runcount--;
+}
+
+/* The current tasklet has already left the ring: the caller is a callback in the middle of a switch, or a
+ * signal handler while the thread waits. It must not block or switch. */
+static inline int gosi_half_gone(const gos_sched *s)
+{
+    return GOSI_UNLIKELY(s->current->place != GOS_IN_RING);
+}
+
+static inline int gosi_prepare(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
+{
+    if (GOSI_UNLIKELY(s->trap))
+        return GOS_ETRAP;
+    return gosi_stack_prepare(s, from, to);
+}
+
+/* Continue with to, the head of the ring. Returns when the current tasklet is resumed, with the status
+ * that its wait ended with. */
+int gosi_switch(gos_sched *s, gos_tasklet *to);
+
+/* Who runs when the current tasklet leaves the ring, which it has already done: *to, or GOS_EDEADLOCK,
+ * GOS_EHOOK. May wait for a timer; then the current tasklet itself may be the answer. Changes nothing else. */
+int gosi_next(gos_sched *s, gos_tasklet **to);
+
+/* Put what gosi_next chose at the head of the ring. */
+void gosi_take_over(gos_sched *s, gos_tasklet *to);
+
+/* The current tasklet has left the ring and is linked to what it waits for: run others until it is woken.
+ * When nobody can run, or the switch fails, it is unlinked again and back at the head of the ring. */
+int gosi_wait(gos_sched *s);
+
+/* t, wherever it waits, becomes runnable (appended) and gets status. */
+void gosi_wake(gos_sched *s, gos_tasklet *t, int status);
+
+/* timer.c */
+int gosi_timer_start(gos_sched *s, gos_tasklet *t, int64_t deadline_ns);
+void gosi_timer_stop(gos_sched *s, gos_tasklet *t);
+/* Wake those whose time has come. */
+void gosi_timer_fire(gos_sched *s);
+int64_t gosi_timer_earliest(const gos_sched *s);
+int gosi_idle_sleep(gos_sched *s, int64_t deadline_ns);
+
+static inline void gosi_timer_poll(gos_sched *s)
+{
+    if (GOSI_UNLIKELY(s->timer_count) && gosi_timer_earliest(s) <= gosi_now_coarse())
+        gosi_timer_fire(s);
+}
+
+/* Taking a blocked tasklet out of its channel or select; in channel/. */
+void gosi_channel_unlink(gos_tasklet *t);
+void gosi_select_unlink(gos_tasklet *t);
+
+#endif

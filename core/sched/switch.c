@@ -1,0 +1,210 @@
+/* switch.c - the switch primitive, the choice of who runs next, and the end of a tasklet. */
+#include <errno.h>
+#include <string.h>
+
+#include "sched.h"
+
+/* The C++ runtime keeps "exceptions in flight" per thread; they belong to the tasklet. */
+struct cxa_globals {
+    void *caught;
+    unsigned int uncaught;
+};
+
+static inline void resume(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
+{
+    int saved_errno = errno;
+    if (GOSI_UNLIKELY(s->cxa != NULL)) {
+        struct cxa_globals saved = *(struct cxa_globals *)s->cxa;
+        memset(s->cxa, 0, sizeof saved);
+        gosi_stack_switch(s, from, to);
+        *(struct cxa_globals *)s->cxa = saved;
+    } else {
+        gosi_stack_switch(s, from, to);
+    }
+    errno = saved_errno;
+}
+
+static void announce(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
+{
+    s->trap++;
+    s->notify(from, to);
+    s->trap--;
+}
+
+int gosi_switch(gos_sched *s, gos_tasklet *to)
+{
+    gos_tasklet *from = s->current;
+    GOS_ASSERT(s->head == to && to != from);
+    if (GOSI_UNLIKELY(s->notify != NULL))
+        announce(s, from, to);
+    s->current = to;
+    s->switches++;
+    s->hooks->swap(from, to);
+    resume(s, from, to);
+    int status = from->status;
+    from->status = GOS_OK;
+    return status;
+}
+
+int gosi_next(gos_sched *s, gos_tasklet **to)
+{
+    while (!s->head && s->timer_count) {
+        s->trap++; /* the hook may run signal handlers, while the current tasklet is half gone */
+        int rc = s->hooks->idle(s, gosi_timer_earliest(s));
+        s->trap--;
+        if (rc != GOS_OK)
+            return rc;
+        gosi_timer_fire(s);
+    }
+    if (s->head)
+        *to = s->head;
+    else if (s->watchdog_count)
+        *to = s->watchdogs[s->watchdog_count - 1];
+    else if (s->main->place == GOS_NOWHERE && s->main != s->current)
+        *to = s->main;
+    else
+        return GOS_EDEADLOCK;
+    return GOS_OK;
+}
+
+void gosi_take_over(gos_sched *s, gos_tasklet *to)
+{
+    if (to->place == GOS_IN_RING) {
+        s->head = to;
+        return;
+    }
+    if (s->watchdog_count && s->watchdogs[s->watchdog_count - 1] == to) {
+        s->watchdog_count--;
+        to->flags &= ~(uint32_t)GOS_F_WATCHDOG;
+    } else {
+        s->hooks->hold(to);
+    }
+    gosi_ring_push_front(s, to);
+}
+
+int gosi_wait(gos_sched *s)
+{
+    gos_tasklet *cur = s->current, *to;
+    gosi_timer_poll(s);
+    int rc = gosi_next(s, &to);
+    if (rc == GOS_OK && to == cur) { /* its own deadline, or a timer's owner, woke it: no switch needed */
+        rc = cur->status;
+        cur->status = GOS_OK;
+        s->head = cur;
+        return rc;
+    }
+    if (rc == GOS_OK)
+        rc = gosi_prepare(s, cur, to);
+    if (rc == GOS_OK) {
+        gosi_take_over(s, to);
+        return gosi_switch(s, to);
+    }
+    if (cur->place != GOS_IN_RING) {
+        int was_waiting = gos_sched_unlink(s, cur, GOS_OK);
+        GOS_CHECK(was_waiting);
+        gosi_ring_push_front(s, cur);
+    }
+    s->head = cur;
+    cur->status = GOS_OK;
+    return rc;
+}
+
+/* ---- the end of a tasklet --------------------------------------------------------------------- */
+
+/* The reference of t's place becomes the ring's; t is at the head, whatever it was doing. */
+static void force_to_head(gos_sched *s, gos_tasklet *t)
+{
+    if (t->place == GOS_IN_RING || t->place == GOS_NOWHERE) {
+        gosi_take_over(s, t);
+        return;
+    }
+    int was_waiting = gos_sched_unlink(s, t, GOS_OK);
+    GOS_CHECK(was_waiting);
+    gosi_ring_push_front(s, t);
+}
+
+static gos_tasklet *deliver_failure(gos_sched *s, void *failure)
+{
+    gos_tasklet *to = s->watchdog_count ? s->watchdogs[s->watchdog_count - 1] : s->main;
+    force_to_head(s, to);
+    s->deferred_value = to->value;
+    to->value = failure;
+    return to;
+}
+
+/* Nobody can run, and main is blocked: it learns that nobody will ever come. */
+static gos_tasklet *deliver_deadlock(gos_sched *s)
+{
+    gos_tasklet *to = s->main;
+    int status = to->place == GOS_IN_CHANNEL ? (to->direction > 0 ? GOS_ENORECEIVER : GOS_ENOSENDER) : GOS_EDEADLOCK;
+    force_to_head(s, to);
+    to->status = status;
+    return to;
+}
+
+/* t has ended: take it out of the ring and choose its successor, which becomes the head. */
+static gos_tasklet *finish(gos_sched *s, gos_tasklet *t, void *failure)
+{
+    gos_tasklet *to;
+    gosi_ring_unlink(s, t);
+    t->flags &= ~(uint32_t)(GOS_F_READY | GOS_F_BLOCK_TRAP | GOS_F_ATOMIC | GOS_F_IGNORE_NESTING);
+    s->deferred = t; /* the ring's reference */
+    gosi_timer_poll(s);
+    if (failure)
+        return deliver_failure(s, failure);
+    int rc = gosi_next(s, &to);
+    if (rc == GOS_EHOOK)
+        return deliver_failure(s, s->hooks->take_error(s));
+    if (rc != GOS_OK)
+        return deliver_deadlock(s);
+    gosi_take_over(s, to);
+    return to;
+}
+
+/* Memory for resuming `to` could not be had: anybody in the ring who needs none goes first, since the one
+ * that runs may free some. With nobody left there is nothing this thread could do. */
+static gos_tasklet *somebody_resumable(gos_sched *s, gos_tasklet *t)
+{
+    gos_tasklet *at = s->head;
+    for (int32_t i = 0; i < s->runcount; i++, at = gosi_ring_next(at)) {
+        if (at->slot == &gosi_no_slot || gosi_stack_prepare(s, t, at) == GOS_OK) {
+            s->head = at;
+            return at;
+        }
+    }
+    gosi_fatal(__FILE__, __LINE__, "out of memory: the thread has ended a tasklet and cannot resume another");
+}
+
+/* First code on a new stack: run t, then whoever has not started either, on the same stack; then leave. */
+void gosi_entry(gos_tasklet *t)
+{
+    gos_sched *s = t->sched;
+    gosi_stack_entered();
+    for (;;) {
+        void *failure = s->hooks->body(t);
+        gos_tasklet *to = finish(s, t, failure);
+        if (to->slot != &gosi_no_slot && gosi_stack_prepare(s, t, to) != GOS_OK)
+            to = somebody_resumable(s, t);
+        if (GOSI_UNLIKELY(s->notify != NULL))
+            announce(s, t, to);
+        s->current = to;
+        s->switches++;
+        s->hooks->swap(t, to);
+        if (to->slot != &gosi_no_slot)
+            gosi_stack_leave(s, t, to);
+        gosi_stack_adopt(s, t, to);
+        t = to;
+    }
+}
+
+void gos_settle_slow(gos_sched *s)
+{
+    gos_tasklet *t = s->deferred;
+    void *value = s->deferred_value;
+    s->deferred = NULL;
+    s->deferred_value = NULL;
+    if (t)
+        s->hooks->drop(t);
+    if (value)
+        s->hooks->drop_value(value);
+}

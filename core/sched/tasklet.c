@@ -1,0 +1,257 @@
+/* tasklet.c - the scheduler as plain C programs use it: gossamer.h over embed.h.
+ *
+ * A C tasklet is a gos_tasklet with a function and a reference count; killing one makes its wait, and each
+ * later one, end with GOS_ECANCELED.
+ */
+#include <string.h>
+
+#include "sched.h"
+
+struct c_tasklet {
+    gos_tasklet base;
+    void (*fn)(void *);
+    void *arg;
+    uint32_t references;
+};
+
+enum { KILLED = GOS_F_USER };
+
+struct c_sched {
+    gos_sched base;
+    struct c_tasklet main;
+};
+
+static __thread struct c_sched *self;
+
+static struct c_tasklet *c_tasklet(gos_tasklet *t)
+{
+    return (struct c_tasklet *)t;
+}
+
+static void hold(gos_tasklet *t)
+{
+    c_tasklet(t)->references++;
+}
+
+static void drop(gos_tasklet *t)
+{
+    gos_tasklet_unref(t);
+}
+
+static void drop_value(void *value)
+{
+    (void)value; /* values are the program's */
+}
+
+static void *body(gos_tasklet *t)
+{
+    gos_settle(t->sched);
+    if (!(t->flags & KILLED))
+        c_tasklet(t)->fn(c_tasklet(t)->arg);
+    return NULL;
+}
+
+static void swap(gos_tasklet *from, gos_tasklet *to)
+{
+    (void)from;
+    (void)to;
+}
+
+static void *take_error(gos_sched *s)
+{
+    (void)s;
+    return NULL;
+}
+
+static const gos_hooks c_hooks = {
+    .body = body,
+    .swap = swap,
+    .hold = hold,
+    .drop = drop,
+    .drop_value = drop_value,
+    .idle = gosi_idle_sleep,
+    .take_error = take_error,
+};
+
+int gos_sched_create(const struct gos_config *config)
+{
+    if (self)
+        return GOS_EBUSY;
+    struct c_sched *made = gosi_alloc(sizeof *made);
+    if (!made)
+        return GOS_ENOMEM;
+    memset(made, 0, sizeof *made);
+    made->main.references = 1;
+    int rc = gos_sched_init(&made->base, &made->main.base, &c_hooks, config);
+    if (rc != GOS_OK) {
+        gosi_free(made);
+        return rc;
+    }
+    self = made;
+    return GOS_OK;
+}
+
+int gos_sched_destroy(void)
+{
+    if (!self)
+        return GOS_OK;
+    gos_sched *s = &self->base;
+    if (s->current != s->main)
+        return GOS_ECURRENT;
+    if (s->live || s->runcount > 1 || s->watchdog_count)
+        return GOS_EBUSY;
+    gos_sched_fini(s);
+    gosi_free(self);
+    self = NULL;
+    return GOS_OK;
+}
+
+static int settled(gos_sched *s, int rc)
+{
+    gos_settle(s);
+    return rc;
+}
+
+/* A killed tasklet cannot wait any more; a value that reached it before the kill is not lost. */
+#define REQUIRE_SCHED(s)                                                                         \
+    gos_sched *s = self ? &self->base : NULL;                                                    \
+    GOS_CHECK(s && "gos_sched_create has not been called on this thread");                       \
+    if (s->current->flags & KILLED)                                                              \
+        return GOS_ECANCELED
+
+int gos_run(void)
+{
+    REQUIRE_SCHED(s);
+    return settled(s, gos_sched_run(s));
+}
+
+int gos_yield(void)
+{
+    REQUIRE_SCHED(s);
+    return settled(s, gos_sched_yield(s));
+}
+
+int gos_park(void)
+{
+    REQUIRE_SCHED(s);
+    return settled(s, gos_sched_park(s));
+}
+
+int gos_sleep_until(int64_t deadline_ns)
+{
+    REQUIRE_SCHED(s);
+    return settled(s, gos_sched_sleep(s, deadline_ns));
+}
+
+int gos_send(gos_channel *ch, void *value, int64_t deadline_ns)
+{
+    REQUIRE_SCHED(s);
+    return settled(s, gos_channel_send(s, ch, value, deadline_ns));
+}
+
+int gos_receive(gos_channel *ch, void **value, int64_t deadline_ns)
+{
+    REQUIRE_SCHED(s);
+    int rc = gos_channel_receive(s, ch, deadline_ns);
+    *value = s->current->value;
+    s->current->value = NULL;
+    return settled(s, rc);
+}
+
+int gos_select(struct gos_case *cases, size_t n, int64_t deadline_ns, size_t *chosen)
+{
+    REQUIRE_SCHED(s);
+    int rc = gos_channel_select(s, cases, n, deadline_ns, chosen);
+    if (rc == GOS_OK && !cases[*chosen].send)
+        cases[*chosen].value = s->current->value;
+    s->current->value = NULL;
+    return settled(s, rc);
+}
+
+int gos_spawn(void (*fn)(void *), void *arg, gos_tasklet **out)
+{
+    REQUIRE_SCHED(s);
+    if (!fn)
+        return GOS_EINVAL;
+    struct c_tasklet *t = gosi_alloc(sizeof *t);
+    if (!t)
+        return GOS_ENOMEM;
+    memset(t, 0, sizeof *t);
+    gos_tasklet_init(&t->base, s);
+    t->fn = fn;
+    t->arg = arg;
+    t->base.flags |= GOS_F_READY;
+    gos_sched_insert(s, &t->base);
+    if (out) {
+        t->references++;
+        *out = &t->base;
+    }
+    return GOS_OK;
+}
+
+void gos_tasklet_unref(gos_tasklet *t)
+{
+    if (--c_tasklet(t)->references > 0)
+        return;
+    if (t->flags & GOS_F_STARTED) { /* parked, and nobody can insert it any more: it has to end */
+        t->flags |= KILLED;
+        gos_sched_insert(t->sched, t);
+        return;
+    }
+    gosi_free(t);
+}
+
+gos_tasklet *gos_current(void)
+{
+    return self ? self->base.current : NULL;
+}
+
+int gos_tasklet_alive(const gos_tasklet *t)
+{
+    return (t->flags & GOS_F_READY) != 0;
+}
+
+int gos_tasklet_insert(gos_tasklet *t)
+{
+    if (t->place == GOS_IN_CHANNEL || t->place == GOS_IN_SELECT)
+        return GOS_EBLOCKED;
+    if (!gos_tasklet_alive(t))
+        return GOS_EDEAD;
+    gos_sched_insert(t->sched, t);
+    return GOS_OK;
+}
+
+int gos_tasklet_kill(gos_tasklet *t)
+{
+    if (!gos_tasklet_alive(t))
+        return GOS_OK;
+    if (t == t->sched->current)
+        return GOS_ECURRENT;
+    t->flags |= KILLED;
+    if (t->place == GOS_NOWHERE || t->place == GOS_IN_RING)
+        gos_sched_insert(t->sched, t);
+    else
+        gosi_wake(t->sched, t, GOS_ECANCELED);
+    return GOS_OK;
+}
+
+int gos_tasklet_pin(gos_tasklet *t)
+{
+    return gos_sched_pin(t->sched, t);
+}
+
+void gos_get_stats(struct gos_stats *out)
+{
+    memset(out, 0, sizeof *out);
+    if (!self)
+        return;
+    gos_sched *s = &self->base;
+    *out = (struct gos_stats){
+        .switches = s->switches,
+        .evictions = s->evictions,
+        .evicted = s->evicted,
+        .evicted_bytes = s->evicted_bytes,
+        .live = s->live,
+        .slots = s->slot_count,
+    };
+}

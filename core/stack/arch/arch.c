@@ -1,0 +1,42 @@
+/* arch.c - lays out the first frame of a new stack, to match what the .S files resume. */
+#include <string.h>
+
+#include "../stack.h"
+
+void gosi_arch_start(void);
+
+#if defined(__x86_64__)
+
+void *gosi_arch_make(char *far_edge, gos_tasklet *t)
+{
+    /* The return address of gosi_arch_start's frame is 0 and keeps the stack aligned at its call. */
+    uint64_t *frame = (uint64_t *)far_edge - 10;
+    uint32_t mxcsr;
+    uint16_t x87;
+    __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+    __asm__ volatile("fnstcw %0" : "=m"(x87));
+    memset(frame, 0, 80);
+    memcpy(frame, &mxcsr, 4);
+    memcpy((char *)frame + 4, &x87, 2);
+    frame[5] = (uint64_t)(uintptr_t)t; /* rbx */
+    frame[7] = (uint64_t)(uintptr_t)gosi_arch_start;
+    return frame;
+}
+
+#elif defined(__aarch64__)
+
+void *gosi_arch_make(char *far_edge, gos_tasklet *t)
+{
+    uint64_t *frame = (uint64_t *)far_edge - 24; /* 176 bytes, and 16 that stay 0 */
+    uint64_t fpcr;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
+    memset(frame, 0, 192);
+    frame[0] = (uint64_t)(uintptr_t)t; /* x19 */
+    frame[11] = (uint64_t)(uintptr_t)gosi_arch_start;
+    frame[20] = fpcr;
+    return frame;
+}
+
+#else
+#error "Gossamer switches stacks on x86-64 and aarch64 (System V) only: add core/stack/arch/<machine>.S and a layout here."
+#endif

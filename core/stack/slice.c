@@ -1,0 +1,77 @@
+/* slice.c - moving the stack bytes of a suspended tasklet out of its slot, and back.
+ *
+ * Small populations keep raw slices (a copy is quick); from COLD slices on, new ones are stored as
+ * differences to a template of their slot, which is smaller and, with many, also faster (page faults).
+ */
+#include <string.h>
+
+#include "stack.h"
+
+enum { COLD = 1024, BIGGEST_DELTA = 32 * 1024 };
+
+static int wants_delta(const gos_sched *s, size_t bytes)
+{
+    if (bytes > BIGGEST_DELTA || s->compress == GOS_COMPRESS_NEVER)
+        return 0;
+    return s->compress == GOS_COMPRESS_ALWAYS || s->evicted >= COLD;
+}
+
+/* The block itself when nothing smaller can be had: this is what the spare is for. */
+static void *hand_over_spare(gos_sched *s)
+{
+    void *block = s->spare;
+    s->spare = NULL;
+    s->spare_size = 0;
+    (void)gosi_spare_reserve(s, GOSI_SPARE_MARGIN * 2); /* when this fails, the next prepare reports it */
+    return block;
+}
+
+void gosi_evict(gos_sched *s, gos_slot *slot)
+{
+    gos_tasklet *t = slot->owner;
+    size_t bytes = (size_t)(slot->far_edge - (char *)t->sp);
+    GOS_ASSERT(!t->slice && bytes <= s->spare_size);
+    if (s->hooks->evicting)
+        s->hooks->evicting(t, t->sp, slot->far_edge);
+    size_t stored = 0;
+    t->slice_kind = 0;
+    if (wants_delta(s, bytes))
+        stored = gosi_delta_encode(s, slot, t->sp, bytes / 8, &t->slice_kind);
+    const void *source = t->slice_kind ? s->spare : t->sp;
+    if (!t->slice_kind)
+        stored = bytes;
+    t->slice = gosi_alloc(stored);
+    if (t->slice) {
+        memcpy(t->slice, source, stored);
+    } else {
+        if (!t->slice_kind)
+            memcpy(s->spare, source, stored);
+        t->slice = hand_over_spare(s);
+    }
+    slot->owner = NULL;
+    s->evictions++;
+    s->evicted++;
+    s->evicted_bytes += stored;
+}
+
+void gosi_restore(gos_sched *s, gos_tasklet *t)
+{
+    gos_slot *slot = t->slot;
+    size_t bytes = (size_t)(slot->far_edge - (char *)t->sp);
+    size_t stored = bytes;
+    if (t->slice_kind) {
+        stored = gosi_delta_size(t->slice, bytes / 8);
+        gosi_delta_decode(slot, t->slice_kind, t->slice, t->sp, bytes / 8);
+        gosi_delta_release(s, slot, t->slice_kind);
+    } else {
+        memcpy(t->sp, t->slice, bytes);
+    }
+    gosi_free(t->slice);
+    t->slice = NULL;
+    t->slice_kind = 0;
+    slot->owner = t;
+    s->evicted--;
+    s->evicted_bytes -= stored;
+    if (s->hooks->restored)
+        s->hooks->restored(t);
+}

@@ -1,0 +1,215 @@
+/* switch.c - suspending one tasklet and resuming another: prepare may fail, the rest cannot.
+ *
+ * Cases of a switch, cheapest first:
+ *   the target's bytes are in place         jump
+ *   its slot is free or owned by a third    (prepare evicted the third) copy in, jump
+ *   it shares the slot of the running one   from a scratch stack: copy out, copy in, jump
+ * A tasklet that starts gets its slot in prepare (s->picked), so that mapping it can still fail there.
+ */
+#include "stack.h"
+
+#ifdef GOS_ASAN
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+static int make_room(gos_sched *s, gos_tasklet *from, gos_slot *slot)
+{
+    if (!slot->owner || slot->owner == from)
+        return GOS_OK;
+    size_t bytes = (size_t)(slot->far_edge - (char *)slot->owner->sp);
+    if (gosi_spare_reserve(s, bytes + GOSI_SPARE_MARGIN) != GOS_OK)
+        return GOS_ENOMEM;
+    gosi_evict(s, slot);
+    return GOS_OK;
+}
+
+static void evict_everybody(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
+{
+    for (uint32_t i = 0; i < s->slot_count; i++) {
+        gos_slot *slot = s->slots[i];
+        if (!slot->pinned && slot->owner && slot->owner != to)
+            (void)make_room(s, from, slot);
+    }
+}
+
+int gosi_stack_prepare_slow(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
+{
+    ptrdiff_t used = from->slot->far_edge - (char *)__builtin_frame_address(0);
+    if (used > 0 && gosi_spare_reserve(s, (size_t)used + 2 * GOSI_SPARE_MARGIN) != GOS_OK)
+        return GOS_ENOMEM;
+    gos_slot *slot = to->slot;
+    if (slot == &gosi_no_slot) {
+        int rc = gosi_slot_pick(s, from, 0, &s->picked);
+        if (rc != GOS_OK)
+            return rc;
+        slot = s->picked;
+    }
+    if (s->evict_always)
+        evict_everybody(s, from, to);
+    return slot->owner == to ? GOS_OK : make_room(s, from, slot);
+}
+
+/* ---- the jump itself, with the notes that AddressSanitizer needs about it ---- */
+
+#ifdef GOS_ASAN
+struct asan_fiber {
+    void *fake;
+    const void *bottom;
+    size_t size;
+};
+static __thread const void *main_bottom;
+static __thread size_t main_size;
+static __thread gos_tasklet *jumped_from; /* NULL: it has ended */
+
+static void fiber_target(gos_tasklet *to, const void **bottom, size_t *size)
+{
+    if (to->flags & GOS_F_MAIN) {
+        *bottom = main_bottom;
+        *size = main_size;
+    } else {
+        *bottom = to->slot->map;
+        *size = to->slot->map_size;
+    }
+}
+
+static void jump(void **save, gos_tasklet *from, gos_tasklet *to)
+{
+    const void *bottom, *old_bottom;
+    size_t size, old_size;
+    void *fake = NULL;
+    fiber_target(to, &bottom, &size);
+    jumped_from = from;
+    __sanitizer_start_switch_fiber(from ? &fake : NULL, bottom, size);
+    gosi_arch_switch(save, to->sp);
+    __sanitizer_finish_switch_fiber(fake, &old_bottom, &old_size);
+}
+
+void gosi_stack_entered(void)
+{
+    const void *bottom;
+    size_t size;
+    __sanitizer_finish_switch_fiber(NULL, &bottom, &size);
+    if (jumped_from && (jumped_from->flags & GOS_F_MAIN)) {
+        main_bottom = bottom;
+        main_size = size;
+    }
+}
+#else
+void gosi_stack_entered(void)
+{
+}
+
+static inline void jump(void **save, gos_tasklet *from, gos_tasklet *to)
+{
+    (void)from;
+    gosi_arch_switch(save, to->sp);
+}
+#endif
+
+static void bind_slot(gos_sched *s, gos_tasklet *t, gos_slot *slot)
+{
+    if (slot == s->free_slots) {
+        s->free_slots = slot->next_free;
+        slot->next_free = NULL;
+    }
+    slot->live++;
+    t->slot = slot;
+}
+
+int gos_sched_pin(gos_sched *s, gos_tasklet *t)
+{
+    if (t->flags & GOS_F_PIN)
+        return GOS_OK;
+    gos_slot *slot = t->slot;
+    if (slot == &gosi_no_slot) {
+        int rc = gosi_slot_pick(s, NULL, 1, &slot);
+        if (rc != GOS_OK)
+            return rc;
+        bind_slot(s, t, slot);
+    } else if (slot->live > 1) {
+        return GOS_EBUSY;
+    }
+    slot->pinned = 1;
+    t->flags |= GOS_F_PIN;
+    return GOS_OK;
+}
+
+/* Bring to's bytes into its vacant slot, or lay out its first frame. */
+static void occupy(gos_sched *s, gos_tasklet *to)
+{
+    if (to->slice) {
+        gosi_restore(s, to);
+    } else {
+        to->slot->owner = to;
+        to->sp = gosi_arch_make(to->slot->far_edge, to);
+        to->flags |= GOS_F_STARTED;
+        s->live++;
+    }
+}
+
+struct exchange {
+    gos_sched *s;
+    gos_tasklet *from, *to;
+};
+
+/* On the scratch stack: from's stack pointer is saved, its slot is to's as well. */
+static void *exchange_on_scratch(void *arg)
+{
+    struct exchange ex = *(struct exchange *)arg; /* lies in the bytes that are about to move */
+    if (ex.from)
+        gosi_evict(ex.s, ex.from->slot);
+    occupy(ex.s, ex.to);
+    return ex.to->sp;
+}
+
+void gosi_stack_switch(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
+{
+    gos_slot *slot = to->slot;
+    if (GOSI_LIKELY(slot->owner == to)) {
+        jump(&from->sp, from, to);
+        return;
+    }
+    if (slot == &gosi_no_slot) {
+        slot = s->picked;
+        bind_slot(s, to, slot);
+    }
+    if (slot->owner == from) {
+        struct exchange ex = {s, from, to};
+        gosi_arch_switch_via(&from->sp, s->scratch, exchange_on_scratch, &ex);
+        return;
+    }
+    GOS_ASSERT(!slot->owner);
+    occupy(s, to);
+    jump(&from->sp, from, to);
+}
+
+void gosi_stack_adopt(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
+{
+    (void)s;
+    to->slot = from->slot;
+    to->slot->owner = to;
+    to->slot->pinned = 0;
+    to->flags |= GOS_F_STARTED;
+    from->slot = &gosi_no_slot;
+    from->flags &= ~(uint32_t)(GOS_F_STARTED | GOS_F_PIN);
+}
+
+void gosi_stack_leave(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
+{
+    gos_slot *slot = from->slot;
+    slot->owner = NULL;
+    from->slot = &gosi_no_slot;
+    from->flags &= ~(uint32_t)(GOS_F_STARTED | GOS_F_PIN);
+    s->live--;
+    gosi_slot_release(s, slot);
+    void *ended; /* its stack pointer goes nowhere */
+    if (to->slot == slot) {
+        struct exchange ex = {s, NULL, to};
+        gosi_arch_switch_via(&ended, s->scratch, exchange_on_scratch, &ex);
+    } else {
+        if (to->slot->owner != to)
+            occupy(s, to);
+        jump(&ended, NULL, to);
+    }
+    __builtin_unreachable();
+}
