@@ -1,0 +1,3 @@
+module gossamer.bench/go
+
+go 1.20

@@ -1,0 +1,1 @@
+"""The Python peers: one module each, with the same workload functions (see bench/sample.py)."""

@@ -1,0 +1,54 @@
+"""One sample: one workload on one peer in this process. Prints one line of JSON.
+
+    python bench/sample.py gossamer W2a
+    python bench/sample.py greenlet W4 --n 100000 --depth 5
+
+bench/run.py starts it; by hand it is the thing to put under perf or callgrind.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import harness
+
+
+def measure(peer, args):
+    name = args.workload
+    if name == "W1":
+        return harness.short_rounds(peer.switching(args.units), args.units, args.budget, start=64)
+    if name == "W2a":
+        return harness.short_rounds(peer.one_way(), 1, args.budget, start=64)
+    if name == "W2b":
+        return harness.short_rounds(peer.ping_pong(), 2, args.budget, start=64)
+    if name == "W3":
+        return harness.short_rounds(peer.spawn_batches(1000), 1000, args.budget)
+    if name == "W3all":
+        return harness.one_shot(peer.spawn_all(), args.n)
+    if name == "W4":
+        return harness.blocked(*peer.blocked(args.n, args.depth), args.n)
+    if name == "W5":
+        return harness.short_rounds(peer.ring(args.units), args.units, args.budget)
+    raise SystemExit(f"sample.py: no workload {name!r}; there are W1 W2a W2b W3 W3all W4 W5")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("peer", help="gossamer, greenlet, tealet or asyncio")
+    parser.add_argument("workload", help="W1 W2a W2b W3 W3all W4 W5")
+    parser.add_argument("--budget", type=float, default=0.5, help="seconds of short rounds (W1 W2 W3 W5)")
+    parser.add_argument("--units", type=int, default=2, help="how many take part (W1, W5)")
+    parser.add_argument("--n", type=int, default=100_000, help="how many in all (W3all, W4)")
+    parser.add_argument("--depth", type=int, default=1, choices=(1, 5), help="Python call depth of the blocked (W4)")
+    args = parser.parse_args()
+    peer = importlib.import_module(f"peers.{args.peer}_peer")
+    print(json.dumps(measure(peer, args)), flush=True)
+    os._exit(0)  # tearing down a million units is not measured, and asyncio would complain about its pending tasks
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""The rows of the bench: which workload, at which size, on which peers, how many samples.
+
+`full` and `quick` give samples and arguments for the two modes. A peer that
+cannot bear a row's size in reasonable time or memory has a smaller one of its
+own in `sizes`, and the report then says so.
+"""
+
+from dataclasses import dataclass, field
+
+PYTHON_PEERS = ("gossamer", "greenlet", "tealet", "asyncio")
+ALL = ("gossamer", "go", "greenlet", "tealet", "asyncio")
+
+
+@dataclass(frozen=True)
+class Mode:
+    samples: int
+    budget: float = 0.0  # seconds of short rounds in each sample
+    n: int = 0
+    slow_samples: int = 0  # samples for peers that take many seconds each; 0: as many as the others
+
+
+@dataclass(frozen=True)
+class Row:
+    id: str
+    title: str
+    unit: str
+    workload: str  # the name that the sample programs know
+    full: Mode
+    quick: Mode
+    peers: tuple = ALL
+    units: int = 0
+    depth: int = 0
+    sizes: dict = field(default_factory=dict)  # peer -> n in full mode, where it differs
+
+    def n_of(self, peer, quick):
+        mode = self.quick if quick else self.full
+        return min(mode.n, self.sizes.get(peer, mode.n))
+
+
+FAST = Mode(samples=7, budget=0.35)
+FAST_QUICK = Mode(samples=1, budget=0.05)
+SLOW = ("greenlet", "tealet", "asyncio")
+
+
+def memory(label, n, depth, samples, slow_samples, sizes, peers=ALL):
+    return Row(
+        f"W4-d{depth}-{label}", f"{n:,} blocked at depth {depth}", "bytes each", "W4",
+        Mode(samples, n=n, slow_samples=slow_samples), Mode(1, n=n // 10 if n <= 100_000 else n // 20),
+        depth=depth, sizes=sizes, peers=peers,
+    )  # fmt: skip
+
+
+ROWS = [
+    Row("W1", "switch: two units yield to each other", "ns a switch", "W1", FAST, FAST_QUICK, units=2),
+    Row("W1-65", "the same among 65, one more than Gossamer has stack slots", "ns a switch", "W1", FAST, FAST_QUICK, units=65),
+    Row("W2a", "one channel, one way", "ns a message", "W2a", FAST, FAST_QUICK),
+    Row("W2b", "two channels, ping-pong", "ns a message", "W2b", FAST, FAST_QUICK),
+    Row("W3", "spawn, run, finish, in batches of 1,000", "ns each", "W3", FAST, FAST_QUICK),
+    Row("W3-all", "1,000,000 created before any runs", "ns each", "W3all",
+        Mode(5, n=1_000_000, slow_samples=2), Mode(1, n=50_000),
+        sizes={"greenlet": 300_000, "tealet": 300_000}),
+    Row("W5", "ring of 1,000 through channels", "ns a hop", "W5", FAST, FAST_QUICK, units=1000),
+    memory("100k", 100_000, 1, 5, 2, {}),
+    memory("100k", 100_000, 5, 5, 2, {}),
+    memory("1M", 1_000_000, 1, 3, 1, {}, peers=("gossamer", "go", "asyncio")),
+    memory("1M", 1_000_000, 5, 3, 1, {}, peers=("gossamer", "go", "asyncio")),
+]  # fmt: skip
+
+# The core alone, from C. "ucontext" is the C library's swapcontext(); "boost"
+# is Boost.Context, measured where its library is installed.
+C_ROWS = [
+    Row("C-switch", "C core: two coroutines yield to each other", "ns a switch", "switch",
+        FAST, FAST_QUICK, peers=("gossamer", "boost", "ucontext")),
+    Row("C-message", "C core: one channel, one way", "ns a message", "message", FAST, FAST_QUICK, peers=("gossamer",)),
+    Row("C-pingpong", "C core: two channels, ping-pong", "ns a message", "pingpong", FAST, FAST_QUICK, peers=("gossamer",)),
+    Row("C-spawn", "C core: spawn, run, finish, in batches of 1,000", "ns each", "spawn",
+        FAST, FAST_QUICK, peers=("gossamer",)),
+    Row("C-blocked", "C core: 100,000 blocked in a receive", "bytes each", "blocked",
+        Mode(5, n=100_000), Mode(1, n=20_000), peers=("gossamer",)),
+]  # fmt: skip
+
+
+def select(names):
+    """Rows whose id is one of the names or begins with one ("W4", "C"); all of them for no names."""
+    rows = ROWS + C_ROWS
+    if not names:
+        return rows
+    chosen = [row for row in rows if any(row.id == name or row.id.startswith(name) for name in names)]
+    unknown = [name for name in names if not any(row.id.startswith(name) for row in rows)]
+    if unknown:
+        raise SystemExit(
+            f"bench: no workload {', '.join(unknown)}; there are {' '.join(row.id for row in rows)}"
+        )
+    return chosen
