@@ -54,7 +54,8 @@ typing: install
 	@tools/typing.sh $(PYTHON)
 
 bench: install
-	@tools/bench.sh $(PYTHON) $(ARGS)
+	@tools/setup-venv.sh $(PYTHON) bench/requirements.txt
+	@$(VENV)/bin/python bench/run.py $(ARGS)
 
 clean:
 	rm -rf build .venv-3.*

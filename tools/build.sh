@@ -65,6 +65,19 @@ elif [ "$(cat "$dir/.listing" 2>/dev/null || true)" != "$listing" ]; then
 fi
 echo "$listing" > "$dir/.listing"
 
+# A file that nobody compiles is a mistake, or one that somebody is still writing.
+for file in $(find core cpython -name '*.[cS]'; find tests/core examples/c -name '*.c'); do
+    case $file in
+        tests/core/*|examples/c/*) folder=${file%/*} ;;
+        *) folder=${file%%/*} ;;
+    esac
+    name=${file#"$folder"/}
+    if ! grep -qE "'${name%.c}(\.c)?'" "$folder/meson.build"; then
+        [ "${CI:-}" != true ] || die "$file is not listed in $folder/meson.build"
+        say "note: $file is not listed in $folder/meson.build"
+    fi
+done
+
 say "meson compile $dir"
 # ninja reports on standard output; show it only when something happened.
 ninja -C "$dir" -j "$jobs" --quiet
