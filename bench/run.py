@@ -173,7 +173,7 @@ def main():
             print(paint.bad("--quick: a smoke test; do not quote these figures"))
 
     progress = Progress()
-    all_results, failed, missed = {}, 0, []
+    all_results, failed, checked, missed = {}, 0, 0, []
     for row in rows:
         results, failures = measure(row, c_peers if row in suite.C_ROWS else peers, args, progress)
         failed += len(failures)
@@ -182,14 +182,17 @@ def main():
         if not results and not failures:
             continue
         all_results[row.id] = results
-        missed += [f"{row.id} {limit.text()}" for limit, holds in report.judge(row, results) if limit.level == "must" and not holds]
+        musts = [(limit, holds) for limit, holds in report.judge(row, results) if limit.level == "must"]
+        checked += len(musts)
+        missed += [f"{row.id} {limit.text()}" for limit, holds in musts if not holds]
         if not args.markdown:
             print("\n" + report.terminal_row(row, results, failures, paint), flush=True)
 
     if args.markdown:
         print(report.markdown(rows, all_results, meta))
     else:
-        print(f"\n{time.monotonic() - started:.0f} s; " + (f"a must is missed: {', '.join(missed)}" if missed else "no must is missed"))
+        verdict = f"{checked - len(missed)} of {checked} musts hold" + (f"; missed: {', '.join(missed)}" if missed else "")
+        print(f"\n{time.monotonic() - started:.0f} s; {verdict}")
     if args.json:
         with open(args.json, "w") as f:
             figures = {row: {peer: result.samples for peer, result in results.items()} for row, results in all_results.items()}

@@ -23,6 +23,8 @@ def measure(peer, args):
         return harness.short_rounds(peer.switching(args.units), args.units, args.budget, start=64)
     if name == "W2a":
         return harness.short_rounds(peer.one_way(), 1, args.budget, start=64)
+    if name == "W2a0":
+        return harness.short_rounds(peer.one_way(preference=0), 1, args.budget, start=64)
     if name == "W2b":
         return harness.short_rounds(peer.ping_pong(), 2, args.budget, start=64)
     if name == "W3":
@@ -33,13 +35,13 @@ def measure(peer, args):
         return harness.blocked(*peer.blocked(args.n, args.depth), args.n)
     if name == "W5":
         return harness.short_rounds(peer.ring(args.units), args.units, args.budget)
-    raise SystemExit(f"sample.py: no workload {name!r}; there are W1 W2a W2b W3 W3all W4 W5")
+    raise SystemExit(f"sample.py: no workload {name!r}; there are W1 W2a W2a0 W2b W3 W3all W4 W5")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("peer", help="gossamer, greenlet, tealet or asyncio")
-    parser.add_argument("workload", help="W1 W2a W2b W3 W3all W4 W5")
+    parser.add_argument("workload", help="W1 W2a W2a0 W2b W3 W3all W4 W5")
     parser.add_argument("--budget", type=float, default=0.5, help="seconds of short rounds (W1 W2 W3 W5)")
     parser.add_argument("--units", type=int, default=2, help="how many take part (W1, W5)")
     parser.add_argument("--n", type=int, default=100_000, help="how many in all (W3all, W4)")

@@ -55,7 +55,8 @@ TARGETS = {
 # counted for or against a limit.
 QUOTED = {
     "C-switch": {"libaco": 7.8, "minicoro": 9.8, "libdill": 18.1, "libtealet": 58},
-    "C-message": {"libdill": 34},
+    "C-message": {"libdill": 34},  # 34 to 44
+    "C-message-0": {"libdill": 34},
     "C-spawn": {"libdill": 46, "libaco": 51, "libtealet": 152},
     "C-blocked": {"libaco": 258, "libtealet": 481, "minicoro": 8194, "libdill": 8293},
 }

@@ -44,7 +44,8 @@ def build_c():
     # The script skips what is up to date, so that we never measure yesterday's core.
     trouble = run_quietly(["bash", str(ROOT / "tools" / "build.sh"), "core", sys.executable], cwd=ROOT)
     if trouble or not CORE_LIB.exists():
-        return None, False, f"tools/build.sh core failed: {trouble or f'it made no {CORE_LIB.relative_to(ROOT)}'}"
+        why = trouble.splitlines()[-1] if trouble else f"it made no {CORE_LIB.relative_to(ROOT)}"
+        return None, False, f"tools/build.sh core failed: {why}"
     program = OUT / "cbench"
     OUT.mkdir(parents=True, exist_ok=True)
     sources = [str(path) for path in sorted((BENCH / "c").glob("*.c"))]

@@ -164,9 +164,11 @@ int gossamer_sample(const char *workload, long n, double budget_s)
     check(gos_sched_create(NULL));
     check(gos_channel_create(0, &there));
     check(gos_channel_create(0, &back));
+    if (!strcmp(workload, "message0"))
+        gos_set_preference(there, 0); /* the caller goes on: one switch a message, not two */
     if (!strcmp(workload, "switch"))
         cbench_rounds(work_switch, 2, budget_s);
-    else if (!strcmp(workload, "message"))
+    else if (!strcmp(workload, "message") || !strcmp(workload, "message0"))
         cbench_rounds(work_message, 1, budget_s);
     else if (!strcmp(workload, "pingpong"))
         cbench_rounds(work_pingpong, 2, budget_s);

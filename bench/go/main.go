@@ -31,7 +31,7 @@ func main() {
 	switch os.Args[1] {
 	case "W1":
 		result = shortRounds(switching(*units), *units, *budget, 64)
-	case "W2a":
+	case "W2a", "W2a0": // a Go channel has no preference
 		result = shortRounds(oneWay(), 1, *budget, 64)
 	case "W2b":
 		result = shortRounds(pingPong(), 2, *budget, 64)

@@ -20,8 +20,9 @@ def switching(units):
     return work
 
 
-def one_way():
+def one_way(preference=-1):  # -1, as channels are made: the receiver goes first; 0: the caller goes on
     ch = channel()
+    ch.preference = preference
 
     def sender(n):
         for i in range(n):
