@@ -7,6 +7,9 @@ ARGS   ?=
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 VENV    := .venv-$(VERSION)
 
+# What a shell has set up for another Python must not reach ours.
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP
+
 .PHONY: help demo test bench core asan tsan torture valgrind aarch64 typing venv install clean
 .NOTPARALLEL:
 

@@ -47,6 +47,8 @@ one_at_a_time "$(basename "$dir")"
 # Configure anew when the options changed, and look again when files came or went.
 wanted="${options[*]}"
 listing=$(find core cpython include examples/c tests/core -name '*.[chS]' | sort)
+changed=$(find meson.build meson.options core cpython include examples/c tests/core python \
+    -name 'meson.*' -newer "$dir/.listing" 2>/dev/null || true)
 if [ "$(cat "$dir/.options" 2>/dev/null || true)" != "$wanted" ]; then
     rm -rf "$dir"
 fi
@@ -57,8 +59,8 @@ if [ ! -e "$dir/.options" ]; then
         { grep -E 'ERROR|error:' "$dir/setup.txt" || cat "$dir/setup.txt"; die "Meson could not configure $dir"; }
     grep 'WARNING:' "$dir/setup.txt" || true
     echo "$wanted" > "$dir/.options"
-elif [ "$(cat "$dir/.listing" 2>/dev/null || true)" != "$listing" ]; then
-    say "meson setup --reconfigure $dir (source files came or went)"
+elif [ "$(cat "$dir/.listing" 2>/dev/null || true)" != "$listing" ] || [ -n "$changed" ]; then
+    say "meson setup --reconfigure $dir (build files changed, or sources came or went)"
     meson setup --reconfigure "$dir" > "$dir/setup.txt" ||
         { grep -E 'ERROR|error:' "$dir/setup.txt" || cat "$dir/setup.txt"; die "Meson could not configure $dir"; }
     grep 'WARNING:' "$dir/setup.txt" || true

@@ -27,7 +27,7 @@ begun=$(mktemp)
 trap 'rm -f "$begun"' EXIT
 echo "$listing" > "$begun"
 rm -f "$stamp"
-python -m pip install --quiet --no-build-isolation --no-deps -Cbuild-dir="$dir" . ||
+python -m pip install --quiet --no-build-isolation --no-deps --config-settings=build-dir="$dir" . ||
     die "the build failed; the whole output is above, and Meson's log is $dir/meson-logs/meson-log.txt"
 cp -p "$begun" "$stamp"
 python -c 'import importlib.metadata as m; print("== gossamer", m.version("gossamer"), "is in place")'

@@ -19,7 +19,8 @@ if [ -e "$venv" ] && [ "$(cat "$venv/.base" 2>/dev/null || true)" != "$base" ]; 
 fi
 if [ ! -e "$venv/.base" ]; then
     say "making $venv for $base"
-    rm -rf "$venv"
+    # What was built for another Python of that version would not be noticed as such.
+    rm -rf "$venv" build/*-"$version"
     "$base" -m venv "$venv" ||
         { rm -rf "$venv"; die "this Python cannot make virtual environments: install its venv module (on Debian: apt-get install python3-venv)"; }
     echo "$base" > "$venv/.base"
