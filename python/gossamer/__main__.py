@@ -12,6 +12,10 @@ COMMANDS = {"run": "run a program with module stackless importable", "demo": "se
 DEMOS = {"index": "a pipeline of tasklets indexes the standard library; then a million tasklets wait at once"}
 
 EPILOG = """\
+commands:
+{commands}
+  (gossamer COMMAND --help says more)
+
 examples:
   gossamer run server.py --port 8000     run a program; what follows its name belongs to it
   gossamer run -m package.module arg     run a module, as python -m does
@@ -21,6 +25,10 @@ examples:
 """
 
 RUN_EPILOG = """\
+commands:
+{commands}
+  (gossamer COMMAND --help says more)
+
 examples:
   gossamer run server.py --port 8000
   gossamer run -m package.module arg
@@ -108,10 +116,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; the result is the exit status."""
     if arguments is None:
         arguments = sys.argv[1:]
-    parser = _parser("gossamer", "Tasklets and channels for CPython.", EPILOG)
+    listing = "\n".join(f"  {name:6}{text}" for name, text in COMMANDS.items())
+    parser = _parser("gossamer", "Tasklets and channels for CPython.", EPILOG.format(commands=listing))
     parser.add_argument("--version", action="version", version=f"gossamer {__version__}")
-    listing = "; ".join(f"{name}: {text}" for name, text in COMMANDS.items())
-    parser.add_argument("command", metavar="COMMAND", nargs="?", help=listing + " (see gossamer COMMAND --help)")
+    parser.add_argument("command", metavar="COMMAND", nargs="?", help="what to do")
     parser.add_argument("arguments", metavar="...", nargs=argparse.REMAINDER, help="what the command takes")
     if not arguments:
         parser.print_help()

@@ -4,7 +4,6 @@ The extension calls `deadlock_graph` while it makes a DeadlockError, and `taskle
 Nothing here may raise, switch, or change a tasklet: it is run in the middle of other people's trouble.
 """
 
-import os
 import traceback
 from types import FrameType
 from typing import Any, Iterable, Iterator
@@ -18,9 +17,10 @@ LIMIT = 20
 # The innermost frames are the interesting ones.
 FRAMES = 8
 
-_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-# Our own frames say nothing about the program.  The demos are programs, though.
-_HIDDEN = {_PACKAGE + name for name in ("_report.py", "_group.py", "_local.py", "__main__.py")}
+# Frames that say nothing about the program.
+_HIDDEN = ("gossamer._group",)
+# Where `gossamer run` starts the program: what is outside of it is not the program either.
+_STARTER = "gossamer._run"
 
 
 # ---- frames ----
@@ -28,11 +28,21 @@ _HIDDEN = {_PACKAGE + name for name in ("_report.py", "_group.py", "_local.py", 
 
 def _frames(t: Any) -> Iterator[tuple[FrameType, int]]:
     """The frames of a tasklet, innermost first, without ours."""
+    frames: list[FrameType] = []
     frame = t.frame
     while frame is not None:
-        if frame.f_code.co_filename not in _HIDDEN:
-            yield frame, frame.f_lineno
+        if frame.f_globals.get("__name__") == __name__:
+            # The tasklet is the current one: what it has called since it came here is the report itself.
+            frames.clear()
+        else:
+            frames.append(frame)
         frame = frame.f_back
+    for frame in frames:
+        module = frame.f_globals.get("__name__")
+        if module == _STARTER:
+            return
+        if module not in _HIDDEN:
+            yield frame, frame.f_lineno
 
 
 def tasklet_stack(t: Any) -> traceback.StackSummary:
@@ -247,13 +257,15 @@ class _Graph:
                 "use the same channel, or let one side do its operations in the other order."
             )
         if receivers:
+            channels = " or to ".join(map(self.label, receivers[:3]))
             return (
-                f"nobody is left who could send to {self.label(receivers[0])}: spawn() the sender before the receive(), end the "
+                f"nobody is left who could send to {channels}: spawn() the sender before the receive(), end the "
                 "receivers with send_exception(StopIteration) when there is no more to come, or use receive(timeout=...)."
             )
         if senders:
+            channels = " or from ".join(map(self.label, senders[:3]))
             return (
-                f"nobody is left who could receive from {self.label(senders[0])}: spawn() the receiver before the send(), use a "
+                f"nobody is left who could receive from {channels}: spawn() the receiver before the send(), use a "
                 "BufferedChannel, or use send(timeout=...)."
             )
         if selects:

@@ -17,6 +17,9 @@ LINES = 1 << 20
 
 Index = dict[str, tuple[list[int], list[int]]]
 
+# A statement begins after these; blank lines, comments and line ends within brackets change nothing.
+_BEGINNINGS = (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING)
+_NEUTRAL = (tokenize.NL, tokenize.COMMENT)
 _KEYWORDS = frozenset(keyword.kwlist)
 _SKIPPED = {"site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__"}
 
@@ -63,9 +66,9 @@ def names(data: bytes) -> Iterator[tuple[str, int, bool]]:
             elif kind == tokenize.OP:
                 before = ""
                 begins = text == ";"
-            elif kind in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.NL, tokenize.COMMENT, tokenize.ENCODING):
+            elif kind in _BEGINNINGS:
                 begins = True
-            else:
+            elif kind not in _NEUTRAL:
                 before = ""
                 begins = False
     except (tokenize.TokenError, SyntaxError, UnicodeDecodeError):

@@ -49,7 +49,9 @@ def gossamer_units(count: int) -> dict[str, Any]:
 
     def unit() -> None:
         nonlocal woken
-        woken += channel.receive()
+        # Not `woken += channel.receive()`: that reads woken before it waits, and forgets what others add meanwhile.
+        value = channel.receive()
+        woken += value
 
     watch = Watch()
     for _ in range(count):
@@ -73,7 +75,8 @@ def greenlet_units(count: int) -> dict[str, Any]:
 
     def unit() -> None:
         nonlocal woken
-        woken += main.switch()
+        value = main.switch()
+        woken += value
 
     watch = Watch()
     units = [greenlet.greenlet(unit) for _ in range(count)]
@@ -96,7 +99,8 @@ def asyncio_units(count: int) -> dict[str, Any]:
 
         async def unit() -> None:
             nonlocal woken
-            woken += await queue.get()
+            value = await queue.get()
+            woken += value
 
         watch = Watch()
         units = [asyncio.create_task(unit()) for _ in range(count)]

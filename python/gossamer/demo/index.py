@@ -74,12 +74,13 @@ def show_names(screen: Screen, index: _names.Index, files: list[str]) -> None:
         a, b, c, _, d, e = (cell.ljust(w) if i in (0, 4) else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths)))
         line = f"  {a}   {b}   {c}       {d}   {e}"
         screen.say(screen.paint(line, "dim") if number == 0 else line)
-    once = [name for name in index if len(index[name][0]) == 1 and not name.startswith("_")]
-    if once:
-        famous = max(once, key=lambda name: (len(index[name][1]), name))
-        number, line = divmod(index[famous][0][0], _names.LINES)
+    unused = [name for name, (defined, used) in index.items() if defined and not used]
+    if unused:
+        longest = max(unused, key=lambda name: (len(name), name))
+        number, line = divmod(index[longest][0][0], _names.LINES)
         screen.say()
-        screen.say(f"  Used most of those defined only once: {famous}, {len(index[famous][1]):,} uses, defined in {files[number]}:{line}")
+        screen.say(f"  {len(unused):,} names are defined and never used in all these files. The longest of them:")
+        screen.say(f"  {longest}, {files[number]}:{line}")
 
 
 def measure(kind: str, count: int) -> dict[str, Any]:
