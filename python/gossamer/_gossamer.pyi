@@ -3,7 +3,7 @@
 from contextvars import Context
 from types import FrameType, TracebackType
 from traceback import StackSummary
-from typing import Any, Callable, Generic, Iterable, Literal, Sequence, final, overload
+from typing import Any, Callable, Generic, Iterable, Literal, Sequence, final
 from typing_extensions import ParamSpec, Self, TypeVar
 
 # The default lets programs say plain `channel`.
@@ -139,10 +139,8 @@ class BufferedChannel(channel[_T]):
 class bomb:
     """An exception on its way to a tasklet."""
 
-    @overload
+    # A single tuple stands for all three.
     def __new__(cls, type: Any = None, value: Any = None, traceback: Any = None) -> Self: ...
-    @overload
-    def __new__(cls, info: tuple[Any, ...], /) -> Self: ...
     @property
     def type(self) -> Any: ...
     @property

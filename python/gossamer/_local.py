@@ -15,7 +15,7 @@ __all__ = ["local"]
 _get = object.__getattribute__
 
 
-class _Entry(weakref.ref):
+class _Entry(weakref.ref["local"]):
     """Weak reference to a `local`, kept in a tasklet's dict, together with that tasklet's attributes."""
 
     __slots__ = ("attributes", "key", "tasklet")

@@ -33,12 +33,14 @@ class Screen:
     def bad(self, text: str) -> None:
         self.say("  " + self.paint("WRONG", "red") + " " + text)
 
-    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1, highlight: int | None = None) -> None:
-        """A table whose first `left` columns are aligned to the left, the others to the right."""
+    def table(
+        self, heads: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,), highlight: int | None = None
+    ) -> None:
+        """A table; the columns `left` are aligned to the left, the others to the right."""
         widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
 
         def line(row: Sequence[str]) -> str:
-            cells = [text.ljust(w) if i < left else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths))]
+            cells = [text.ljust(w) if i in left else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths))]
             return "  " + "   ".join(cells).rstrip()
 
         self.say(self.paint(line(heads), "dim"))

@@ -65,15 +65,9 @@ def show_names(screen: Screen, index: _names.Index, files: list[str]) -> None:
     rows = []
     for use, definition in zip(by_use, by_definition):
         spread = len({place // _names.LINES for place in index[use][1]})
-        rows.append((use, f"{len(index[use][1]):,}", f"{spread:,}", "", definition, f"{len(index[definition][0]):,}"))
+        rows.append((use, f"{len(index[use][1]):,}", f"{spread:,}", " ", definition, f"{len(index[definition][0]):,}"))
     screen.say()
-    widths = [max(len(row[i]) for row in rows) for i in range(6)]
-    heads = ("most used", "uses", "in files", "", "most defined", "times")
-    widths = [max(w, len(head)) for w, head in zip(widths, heads)]
-    for number, row in enumerate([heads, *rows]):
-        a, b, c, _, d, e = (cell.ljust(w) if i in (0, 4) else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths)))
-        line = f"  {a}   {b}   {c}       {d}   {e}"
-        screen.say(screen.paint(line, "dim") if number == 0 else line)
+    screen.table(("most used", "uses", "in files", " ", "most defined", "times"), rows, left=(0, 4))
     unused = [name for name, (defined, used) in index.items() if defined and not used]
     if unused:
         longest = max(unused, key=lambda name: (len(name), name))
