@@ -14,6 +14,8 @@ __all__ = ["deadlock_graph", "format_tasklets", "tasklet_stack"]
 
 # More than this many tasklets are not listed one by one; a report of a million lines helps nobody.
 LIMIT = 20
+# A program may catch deadlocks as a matter of course; with a million tasklets, looking at each would take a second.
+EXAMINED = 10_000
 # The innermost frames are the interesting ones.
 FRAMES = 8
 
@@ -224,18 +226,21 @@ class _Graph:
 
     def cycle(self) -> list[Any] | None:
         """Tasklets of which each waits for the end of the next."""
+        seen: set[int] = set()
         for start in self.tasklets:
             path: list[Any] = []
             t = start
-            while isinstance(t, _gossamer.tasklet) and not any(t is other for other in path):
+            while isinstance(t, _gossamer.tasklet) and id(t) not in seen:
+                seen.add(id(t))
                 path.append(t)
                 t = self.wait_of(t)
-            if path and t is start:
-                return path
+            for position, other in enumerate(path):
+                if other is t:
+                    return path[position:]
         return None
 
     def advice(self) -> str:
-        cycle = self.cycle() if len(self.tasklets) <= 10_000 else None
+        cycle = self.cycle()
         if cycle:
             who = _names(cycle)
             return f"{who} wait for each other's end in join(): let one of them return without that join()."
@@ -293,10 +298,18 @@ def deadlock_graph(
     (a channel, a list of channels, a tasklet); `direction` is 1 to send, -1 to receive.
     """
     try:
-        graph = _Graph(_gossamer.tasklets() if tasklets is None else tasklets, current, channel, direction)
-        count = len(graph.tasklets)
+        everyone = list(_gossamer.tasklets() if tasklets is None else tasklets)
+        count = len(everyone)
+        left_out = everyone[EXAMINED:]
+        if left_out:
+            # Those that matter most must not be left out.
+            main = _gossamer.getmain()
+            everyone = everyone[:EXAMINED] + [t for t in left_out if t is current or t is main]
+        graph = _Graph(everyone, current, channel, direction)
         lines = [f"Wait-for graph ({count:,} tasklet{'s' if count != 1 else ''}, and none of them can run):"]
         lines += graph.list_lines()
+        if count > len(everyone):
+            lines.append(f"  {count - len(everyone):,} more, not looked at")
         for hint in (graph.advice(), graph.paused()):
             if hint:
                 lines.append(f"What would help: {hint}")
