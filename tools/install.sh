@@ -13,7 +13,10 @@ export PATH=$venv/bin:$PATH
 one_at_a_time "py-$version"
 
 sources=(core cpython include python meson.build meson.options pyproject.toml README.md LICENSE)
-listing=$(find "${sources[@]}" -type f -not -path '*/__pycache__/*' 2>/dev/null | sort)
+for source in "${sources[@]}"; do
+    [ -e "$source" ] || die "$source is missing from this copy of the sources"
+done
+listing=$(find "${sources[@]}" -type f -not -path '*/__pycache__/*' | sort)
 stamp=$venv/.installed
 if [ -e "$stamp" ] && [ "$(cat "$stamp")" = "$listing" ] &&
    [ -z "$(find "${sources[@]}" -type f -newer "$stamp" -not -path '*/__pycache__/*' -print -quit)" ]; then
