@@ -49,8 +49,14 @@ def test_system_exit_goes_to_main():
     assert e.value.code == 3
 
 
-def test_taskletexit_in_main_is_an_ordinary_error():
-    done = python("import stackless; raise TaskletExit", check=False)
+def test_taskletexit_in_main_is_an_ordinary_error(tmp_path):
+    """Under `gossamer run`; plain CPython ends silently, since it is a SystemExit to it."""
+    program = tmp_path / "program.py"
+    program.write_text("import stackless\nraise TaskletExit\n")
+    done = python("""
+        import runpy, sys
+        sys.argv[:] = ["gossamer", "run", sys.argv[1]]
+        runpy.run_module("gossamer", run_name="__main__")""", str(program), check=False)
     assert done.returncode == 1 and "TaskletExit" in done.stderr
 
 
