@@ -59,7 +59,7 @@ class Group:
         if not callable(func):
             raise TypeError(f"Group.spawn() needs a callable, not {type(func).__name__}")
         t = _gossamer.spawn(_member, self, func, args, kwargs, name=name)
-        t._quiet = True
+        t._set_owned()
         self._live[t] = None
         self._started += 1
         return t
@@ -157,12 +157,13 @@ class Group:
 def joinall(tasklets: Iterable[tasklet], timeout: float | None = None) -> list[Any]:
     """Wait for all the tasklets and return their results, in the order given.
 
-    If one of them failed, its error is raised as soon as its turn comes; the others go on.  A tasklet that was killed
-    has the result None.  TimeoutError when all together take longer than `timeout` seconds.
+    If one of them failed, its error is raised as soon as its turn comes; the others go on, and keep their own errors for
+    their join().  A tasklet that was killed has the result None.  TimeoutError when all together take longer than `timeout` seconds.
     """
     waiting = list(tasklets)
     for t in waiting:
-        # Or the error of a later one would come out of the wait for an earlier one as an error of main.
-        t._quiet = True
+        # Then it keeps its result and its error for join(), even if spawn() did not make it.  Without this the error of a later
+        # one would come out of the wait for an earlier one, as an error of main.
+        t._set_owned()
     deadline = _deadline(timeout)
     return [t.join(_left(deadline)) for t in waiting]

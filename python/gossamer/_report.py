@@ -1,6 +1,6 @@
 """What every tasklet does: stacks, the list of all tasklets, and the wait-for graph of a deadlock.
 
-The extension calls `deadlock_graph` while it makes a DeadlockError, and `tasklet_stack` for `tasklet.stack()`.
+The extension calls `deadlock_graph` while it makes a DeadlockError, and `stack_of` for `tasklet.stack()`.
 Nothing here may raise, switch, or change a tasklet: it is run in the middle of other people's trouble.
 """
 
@@ -10,7 +10,7 @@ from typing import Any, Iterable, Iterator
 
 from . import _gossamer
 
-__all__ = ["deadlock_graph", "format_tasklets", "tasklet_stack"]
+__all__ = ["deadlock_graph", "format_tasklets", "stack_of"]
 
 # More than this many tasklets are not listed one by one; a report of a million lines helps nobody.
 LIMIT = 20
@@ -47,7 +47,7 @@ def _frames(t: Any) -> Iterator[tuple[FrameType, int]]:
             yield frame, frame.f_lineno
 
 
-def tasklet_stack(t: Any) -> traceback.StackSummary:
+def stack_of(t: Any) -> traceback.StackSummary:
     """The Python stack of a tasklet, outermost call first; empty when it has not started or has ended."""
     stack = traceback.StackSummary.extract(_frames(t))
     stack.reverse()
@@ -56,7 +56,7 @@ def tasklet_stack(t: Any) -> traceback.StackSummary:
 
 def _stack_lines(t: Any, limit: int = FRAMES) -> list[str]:
     try:
-        stack = tasklet_stack(t)
+        stack = stack_of(t)
         lines = []
         if len(stack) > limit:
             lines.append(f"  ... {len(stack) - limit} outer calls not shown\n")
