@@ -131,7 +131,10 @@ static int block(gos_sched *s, gos_channel *ch, int direction, void *value, int6
     cur->direction = (int8_t)direction;
     cur->place = GOS_IN_CHANNEL;
     gosi_queue_append(ch, (gos_node *)cur, direction);
-    return gosi_wait(s);
+    rc = gosi_wait(s);
+    if (rc != GOS_OK)
+        cur->value = NULL; /* the caller's again */
+    return rc;
 }
 
 int gos_channel_send(gos_sched *s, gos_channel *ch, void *value, int64_t deadline_ns)
@@ -155,6 +158,11 @@ void gosi_channel_unlink(gos_tasklet *t)
 gos_tasklet *gos_node_tasklet(gos_node *node)
 {
     return node->kind == GOS_NODE_SELECT ? ((struct gosi_select_node *)node)->task : (gos_tasklet *)node;
+}
+
+int gos_node_owns_tasklet(gos_node *node)
+{
+    return node->kind == GOS_NODE_TASKLET || (struct gosi_select_node *)node == gos_node_tasklet(node)->wait.select->nodes;
 }
 
 int gos_channel_would_block(const gos_channel *ch, int send)

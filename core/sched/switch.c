@@ -129,6 +129,7 @@ static gos_tasklet *deliver_failure(gos_sched *s, void *failure)
     force_to_head(s, to);
     s->deferred_value = to->value;
     to->value = failure;
+    to->status = GOS_OK; /* whatever its wait ended with: the failure comes first */
     return to;
 }
 

@@ -134,6 +134,15 @@ int gos_sched_pin(gos_sched *s, gos_tasklet *t)
     return GOS_OK;
 }
 
+void gos_sched_forget(gos_sched *s, gos_tasklet *t)
+{
+    GOS_CHECK(!(t->flags & GOS_F_STARTED));
+    if (t->slot != &gosi_no_slot)
+        gosi_slot_release(s, t->slot);
+    t->slot = &gosi_no_slot;
+    t->flags &= ~(uint32_t)GOS_F_PIN;
+}
+
 /* Bring to's bytes into its vacant slot, or lay out its first frame. */
 static void occupy(gos_sched *s, gos_tasklet *to)
 {

@@ -182,8 +182,11 @@ GOS_API void gos_sched_remove(gos_sched *s, gos_tasklet *t);
  * its place held belongs to the caller. Nothing, and 0, if t waits for nothing; else 1. */
 GOS_API GOS_MUST_CHECK int gos_sched_unlink(gos_sched *s, gos_tasklet *t, int status);
 
-/* Forget a ready tasklet that has not started: it is dead afterwards. */
+/* Reserve a stack for t alone; see gos_tasklet_pin. */
 GOS_API GOS_MUST_CHECK int gos_sched_pin(gos_sched *s, gos_tasklet *t);
+
+/* t is about to be freed without having started: give back the stack that pin reserved. */
+GOS_API void gos_sched_forget(gos_sched *s, gos_tasklet *t);
 
 GOS_API void gos_channel_init(gos_channel *ch);
 GOS_API GOS_MUST_CHECK int gos_channel_set_capacity(gos_channel *ch, size_t capacity);
@@ -208,8 +211,10 @@ GOS_API GOS_MUST_CHECK int gos_channel_select(gos_sched *s, struct gos_case *cas
 /* The channels of a tasklet in select, for reports: *n of them; valid until it is resumed. */
 GOS_API const struct gos_case *gos_select_cases(const gos_tasklet *t, size_t *n);
 
-/* The tasklet behind a link of a channel's queue. */
+/* The tasklet behind a link of a channel's queue; and whether this link stands for the one reference that
+ * the place holds (a select has several links). */
 GOS_API gos_tasklet *gos_node_tasklet(gos_node *node);
+GOS_API int gos_node_owns_tasklet(gos_node *node);
 
 /* Replace malloc, realloc and free for everything of the core, before any scheduler exists. */
 GOS_API void gos_set_allocator(void *(*alloc)(size_t), void *(*resize)(void *, size_t), void (*release)(void *));

@@ -1,0 +1,70 @@
+/* call.c - values and errors on their way out of an operation that may have switched. */
+#include "gosp.h"
+
+PyObject *gosp_resumed(gosp_thread *th, TaskletObject *cur, int rc)
+{
+    PyObject *value = cur->core.value; /* claimed before anything can run */
+    cur->core.value = NULL;
+    gosp_tracing_resumed(th->ts);
+    gosp_settle(th);
+    if (GOSP_LIKELY(rc == GOS_OK)) {
+        if (!value)
+            return Py_NewRef(Py_None);
+        if (GOSP_LIKELY(!Bomb_Check(value)))
+            return value;
+        return gosp_bomb_raise(value);
+    }
+    if (value && Bomb_Check(value))
+        return gosp_bomb_raise(value);
+    Py_XDECREF(value);
+    gosp_raise_status(th, rc);
+    th->failed_on = NULL;
+    return NULL;
+}
+
+PyObject *gosp_raise_status(gosp_thread *th, int rc)
+{
+    (void)th;
+    PyObject *type = PyExc_RuntimeError;
+    const char *text = gos_status_text(rc);
+    switch (rc) {
+    case GOS_ENOMEM: return PyErr_NoMemory();
+    case GOS_EHOOK: return NULL; /* the hook has set it */
+    case GOS_EDEADLOCK:
+    case GOS_ENOSENDER:
+    case GOS_ENORECEIVER: return gosp_deadlock(rc);
+    case GOS_ETRAP: text = "switch_trap"; break;
+    case GOS_EBLOCKTRAP: text = "this tasklet does not like to be blocked."; break;
+    case GOS_ECLOSED:
+        type = PyExc_ValueError;
+        text = "Send/receive operation on a closed channel";
+        break;
+    case GOS_ETIMEDOUT:
+        type = PyExc_TimeoutError;
+        text = "timed out";
+        break;
+    case GOS_EINVAL: type = PyExc_ValueError; break;
+    case GOS_ETHREAD: return gosp_not_yet("meeting a tasklet of another thread on a channel");
+    default: break;
+    }
+    PyErr_SetString(type, text);
+    return NULL;
+}
+
+PyObject *gosp_not_yet(const char *what)
+{
+    PyErr_Format(PyExc_NotImplementedError, "%s is not in this release of Gossamer", what);
+    return NULL;
+}
+
+/* Operations reach tasklets of the calling thread only, so far. */
+int gosp_check_owner(gosp_thread *th, TaskletObject *t)
+{
+    if (GOSP_LIKELY(t->core.sched == &th->sched))
+        return 0;
+    if (!t->core.sched)
+        PyErr_SetString(PyExc_RuntimeError, "tasklet has no thread");
+    else
+        gosp_not_yet("reaching a tasklet of another thread");
+    return -1;
+}

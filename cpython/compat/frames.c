@@ -1,0 +1,273 @@
+/* compat/frames.c - the frames of suspended tasklets: visiting, bridging, showing; and the self-check.
+ *
+ * A suspended tasklet's frames form a chain over `previous`, innermost first. From 3.12 on the chain also
+ * runs through entry frames, one for each evaluation loop, that lie on the C stack; once the stack bytes are
+ * evicted those links would lead into somebody else's stack. So eviction bridges them: the frame before an
+ * entry frame is linked to the one after it. The bridged entry frames form a list through a field that
+ * CPython does not use in them; the list moves out and in with the stack bytes.
+ */
+#define Py_BUILD_CORE 1
+#include <Python.h>
+
+#include <internal/pycore_context.h>
+#include <internal/pycore_frame.h>
+#include <internal/pycore_interp.h>
+#include <internal/pycore_runtime.h>
+#undef Py_BUILD_CORE
+
+#include "state.h"
+
+typedef struct _PyInterpreterFrame frame;
+
+#if PY_VERSION_HEX < 0x030C0000
+PyThreadState *const *gosp_current_ts;
+#define FRAME_FUNC(f) ((PyObject *)(f)->f_func)
+#define FRAME_CODE(f) ((PyObject *)(f)->f_code)
+#define IS_ENTRY_FRAME(f) 0
+#elif PY_VERSION_HEX < 0x030D0000
+#define FRAME_FUNC(f) (f)->f_funcobj
+#define FRAME_CODE(f) ((PyObject *)(f)->f_code)
+#define IS_ENTRY_FRAME(f) ((f)->owner == FRAME_OWNED_BY_CSTACK)
+#else
+#define FRAME_FUNC(f) (f)->f_funcobj
+#define FRAME_CODE(f) (f)->f_executable
+#define IS_ENTRY_FRAME(f) ((f)->owner == FRAME_OWNED_BY_CSTACK)
+#endif
+
+int gosp_c_recursion_limit;
+
+/* ---- the garbage collector's view ---- */
+
+static PyCodeObject *frame_code(const frame *f)
+{
+    return (PyCodeObject *)FRAME_CODE(f);
+}
+
+/* How much of localsplus holds references now: the value stack of a frame that is inside a C call is not
+ * recorded, and only counts when gosp_frames_note_call found its end. */
+static Py_ssize_t live_slots(const frame *f, const gosp_state *st, int innermost)
+{
+    if (f->stacktop >= 0)
+        return f->stacktop;
+    PyCodeObject *code = frame_code(f);
+    if (innermost && st->eval_top) {
+        Py_ssize_t n = st->eval_top - (PyObject **)f->localsplus;
+        if (n >= code->co_nlocalsplus && n <= code->co_nlocalsplus + code->co_stacksize)
+            return n;
+    }
+    return code->co_nlocalsplus;
+}
+
+int gosp_frames_traverse(const gosp_state *st, visitproc visit, void *arg)
+{
+    int innermost = 1;
+    for (frame *f = st->frame; f; f = f->previous) {
+        if (IS_ENTRY_FRAME(f))
+            continue;
+        if (f->owner == FRAME_OWNED_BY_THREAD) {
+            Py_VISIT(f->frame_obj);
+            Py_VISIT(f->f_locals);
+            Py_VISIT(FRAME_FUNC(f));
+            Py_VISIT(FRAME_CODE(f));
+            Py_ssize_t n = live_slots(f, st, innermost);
+            for (Py_ssize_t i = 0; i < n; i++)
+                Py_VISIT(f->localsplus[i]);
+        }
+        innermost = 0;
+    }
+    return 0;
+}
+
+void gosp_frames_note_call(gosp_state *st, PyThreadState *ts, PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+#if PY_VERSION_HEX < 0x030D0000
+    frame *f = ts->cframe->current_frame;
+#else
+    frame *f = ts->current_frame;
+#endif
+    st->eval_top = NULL;
+    if (!f || IS_ENTRY_FRAME(f))
+        return;
+    /* A method call leaves [method, self, arguments...] on the value stack. Anything else (a bound method
+     * that lends its self, a call from C) may show borrowed references: leave those alone. */
+    PyObject **stack = (PyObject **)f->localsplus + frame_code(f)->co_nlocalsplus;
+    PyObject **end = stack + frame_code(f)->co_stacksize;
+    PyObject **base = (PyObject **)args;
+    if (base - 2 < stack || base + nargs > end)
+        return;
+    if (base[-1] == self && base[-2] && Py_IS_TYPE(base[-2], &PyMethodDescr_Type))
+        st->eval_top = base + nargs;
+}
+
+size_t gosp_code_words(PyObject *op)
+{
+    PyCodeObject *code = (PyCodeObject *)op;
+    return (size_t)(code->co_nlocalsplus + code->co_stacksize) + FRAME_SPECIALS_SIZE;
+}
+
+/* ---- eviction ---- */
+
+#if GOSP_ENTRY_FRAMES_ON_C_STACK
+/* CPython does not use this field in an entry frame. */
+#define NEXT_BRIDGED(f) (f)->f_globals
+
+void gosp_frames_evicting(gosp_state *st, const char *near_edge, const char *far_edge)
+{
+    frame *last = NULL;
+    st->bridged = NULL;
+    for (frame *f = st->frame; f;) {
+        frame *prev = f->previous;
+        if ((char *)prev >= near_edge && (char *)prev < far_edge) {
+            if (last)
+                NEXT_BRIDGED(last) = (PyObject *)prev;
+            else
+                st->bridged = prev;
+            NEXT_BRIDGED(prev) = NULL;
+            last = prev;
+            f->previous = prev->previous;
+        } else {
+            f = prev;
+        }
+    }
+}
+
+void gosp_frames_restored(gosp_state *st)
+{
+    frame *entry = st->bridged;
+    for (frame *f = st->frame; entry && f; f = f->previous) {
+        if (f->previous == entry->previous && f != entry) {
+            f->previous = entry;
+            frame *next = (frame *)NEXT_BRIDGED(entry);
+            f = entry;
+            entry = next;
+        }
+    }
+    st->bridged = NULL;
+}
+#else
+void gosp_frames_evicting(gosp_state *st, const char *near_edge, const char *far_edge)
+{
+    (void)st;
+    (void)near_edge;
+    (void)far_edge;
+}
+
+void gosp_frames_restored(gosp_state *st)
+{
+    (void)st;
+}
+#endif
+
+/* ---- introspection ---- */
+
+static frame *first_complete(frame *f)
+{
+    while (f && (IS_ENTRY_FRAME(f) || _PyFrame_IsIncomplete(f)))
+        f = f->previous;
+    return f;
+}
+
+/* Only the interpreter can make a frame object, and only for the frame it believes to be running. */
+PyObject *gosp_frames_innermost(gosp_state *st, PyThreadState *ts)
+{
+    frame *f = first_complete(st->frame);
+    if (!f)
+        return NULL;
+#if PY_VERSION_HEX < 0x030D0000
+    _PyCFrame pretend = {.current_frame = f, .previous = ts->cframe};
+    _PyCFrame *real = ts->cframe;
+    ts->cframe = &pretend;
+    PyObject *result = (PyObject *)PyThreadState_GetFrame(ts);
+    ts->cframe = real;
+#else
+    frame *real = ts->current_frame;
+    ts->current_frame = f;
+    PyObject *result = (PyObject *)PyThreadState_GetFrame(ts);
+    ts->current_frame = real;
+#endif
+    return result;
+}
+
+size_t gosp_frames_used(const gosp_state *st, PyObject **code)
+{
+    if (!st->chunk)
+        return 0;
+    size_t used = (size_t)((char *)st->top - (char *)st->chunk);
+    _PyStackChunk *chunk = st->chunk;
+    while (chunk->previous) {
+        chunk = chunk->previous;
+        used += chunk->top * sizeof(PyObject *) + offsetof(_PyStackChunk, data);
+    }
+    frame *outermost = (frame *)&chunk->data[1];
+    if (chunk == st->chunk && (PyObject **)outermost >= st->top)
+        return 0;
+    *code = FRAME_CODE(outermost);
+    return used;
+}
+
+void gosp_chunk_remove(PyThreadState *ts, void *memory)
+{
+    _PyStackChunk *chunk = ts->datastack_chunk;
+    ts->datastack_chunk = NULL;
+    ts->datastack_top = ts->datastack_limit = NULL;
+    if (chunk && chunk != memory) {
+        PyObjectArenaAllocator arena;
+        PyObject_GetArenaAllocator(&arena);
+        arena.free(arena.ctx, chunk, chunk->size);
+    }
+}
+
+int gosp_context_entered(PyObject *context)
+{
+    return ((PyContext *)context)->ctx_entered;
+}
+
+int gosp_finalizing(void)
+{
+#if PY_VERSION_HEX < 0x030D0000
+    return _Py_IsFinalizing();
+#else
+    return Py_IsFinalizing();
+#endif
+}
+
+/* ---- self-check ---- */
+
+static int layout_error(const char *what)
+{
+    PyErr_Format(PyExc_ImportError,
+                 "gossamer was compiled for Python %s and does not fit this Python %.20s (%s): reinstall it for this "
+                 "interpreter",
+                 PY_VERSION, Py_GetVersion(), what);
+    return -1;
+}
+
+int gosp_compat_init(void)
+{
+    PyThreadState *ts = PyThreadState_Get();
+    if ((Py_Version >> 16) != (PY_VERSION_HEX >> 16))
+        return layout_error("another minor version");
+#if PY_VERSION_HEX < 0x030C0000
+    gosp_current_ts = (PyThreadState *const *)&_PyRuntime.gilstate.tstate_current;
+#else
+    /* A fresh thread state shows the limit as this interpreter was built with; headers have been wrong. */
+    PyThreadState *fresh = PyThreadState_New(ts->interp);
+    if (!fresh) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    gosp_c_recursion_limit = fresh->c_recursion_remaining;
+    PyThreadState_Clear(fresh);
+    PyThreadState_Delete(fresh);
+    if (gosp_c_recursion_limit < ts->c_recursion_remaining || gosp_c_recursion_limit > 1000000)
+        return layout_error("C recursion counter");
+#endif
+    if (!gosp_ts_is_current(ts))
+        return layout_error("current thread state");
+    _PyStackChunk *chunk = ts->datastack_chunk;
+    if (chunk && !((char *)ts->datastack_top >= (char *)chunk && (char *)ts->datastack_limit == (char *)chunk + chunk->size))
+        return layout_error("data stack");
+    if (!ts->exc_info)
+        return layout_error("exception stack");
+    return 0;
+}

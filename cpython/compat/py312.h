@@ -1,0 +1,28 @@
+/* compat/py312.h - CPython 3.12. As 3.11, with a counter of its own for C recursion, and with the entry
+ * frame of each evaluation loop on the C stack. */
+#ifndef GOSP_COMPAT_PY3NN_H
+#define GOSP_COMPAT_PY3NN_H
+
+#define GOSP_STATE_EXTRA                                                                         \
+    _PyCFrame root_cframe;                                                                       \
+    void *bridged; /* while evicted: the innermost entry frame that was bridged */
+
+/* F(type, field, what is saved from ts, how v goes back to ts, what a new tasklet starts with) */
+#define GOSP_STATE_FIELDS(F)                                                                                   \
+    F(_PyCFrame *, cframe, ts->cframe, ts->cframe = v, &st->root_cframe)                                       \
+    F(struct _PyInterpreterFrame *, frame, ts->cframe->current_frame, (void)v, NULL)                           \
+    F(int, depth, ts->py_recursion_limit - ts->py_recursion_remaining,                                         \
+      ts->py_recursion_remaining = ts->py_recursion_limit - v, 0)                                              \
+    F(int, c_depth, gosp_c_recursion_limit - ts->c_recursion_remaining,                                        \
+      ts->c_recursion_remaining = gosp_c_recursion_limit - v, 0)                                               \
+    F(int, trash_nesting, ts->trash.delete_nesting, ts->trash.delete_nesting = v, 0)                           \
+    F(_PyErr_StackItem *, exc_info, ts->exc_info, ts->exc_info = v, &st->exc_state)                            \
+    F(_PyStackChunk *, chunk, ts->datastack_chunk, ts->datastack_chunk = v, NULL)                              \
+    F(PyObject **, top, ts->datastack_top, ts->datastack_top = v, NULL)
+
+#define GOSP_TS_EVENT(ts) (ts)->what_event
+#define GOSP_NO_EVENT (-1)
+
+#define GOSP_ENTRY_FRAMES_ON_C_STACK 1
+
+#endif

@@ -1,0 +1,164 @@
+/* compat/state.h - the part of CPython's thread state that belongs to a tasklet, and how it is exchanged.
+ *
+ * One table a CPython minor (py3NN.h) says for each field what is saved, how it is restored and what a new
+ * tasklet starts with; everything here is made from that table. What is not in it belongs to the thread.
+ * Tracing is apart (struct gosp_trace): few tasklets have it, and its memory is only taken for those.
+ */
+#ifndef GOSP_COMPAT_STATE_H
+#define GOSP_COMPAT_STATE_H
+
+#include <Python.h>
+
+#if PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
+#include "py313.h"
+#elif PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
+#include "py312.h"
+#elif PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030C0000
+#include "py311.h"
+#else
+#error "Gossamer supports CPython 3.11, 3.12 and 3.13: another minor needs its table, cpython/compat/py3NN.h."
+#endif
+
+struct _PyInterpreterFrame;
+
+typedef struct gosp_state {
+    GOSP_STATE_EXTRA
+#define FIELD(type, name, save, restore, start) type name;
+    GOSP_STATE_FIELDS(FIELD)
+#undef FIELD
+    _PyErr_StackItem exc_state; /* the bottom of the tasklet's exception stack */
+    PyObject **eval_top;        /* end of the innermost frame's value stack while it is known, else NULL */
+    PyObject *call;             /* callable and arguments that must outlive the call, or NULL */
+} gosp_state;
+
+typedef struct gosp_trace {
+    Py_tracefunc c_profilefunc, c_tracefunc;
+    PyObject *c_profileobj, *c_traceobj;
+    int tracing, event;
+} gosp_trace;
+
+/* Import-time facts; gosp_compat_init fails with ImportError if this interpreter's layout is not the one
+ * we were compiled for. */
+int gosp_compat_init(void);
+extern int gosp_c_recursion_limit;
+
+/* Is ts the state of the running thread? PyThreadState_Get costs three times as much. */
+static inline int gosp_ts_is_current(PyThreadState *ts);
+
+static inline void gosp_state_save(gosp_state *st, PyThreadState *ts)
+{
+#define FIELD(type, name, save, restore, start) st->name = save;
+    GOSP_STATE_FIELDS(FIELD)
+#undef FIELD
+}
+
+static inline void gosp_state_restore(gosp_state *st, PyThreadState *ts)
+{
+#define FIELD(type, name, save, restore, start)                                                  \
+    {                                                                                            \
+        type v = st->name;                                                                       \
+        restore;                                                                                 \
+    }
+    GOSP_STATE_FIELDS(FIELD)
+#undef FIELD
+    _PyStackChunk *chunk = ts->datastack_chunk;
+    ts->datastack_limit = chunk ? (PyObject **)((char *)chunk + chunk->size) : NULL;
+}
+
+static inline void gosp_state_start(gosp_state *st)
+{
+    memset(st, 0, sizeof *st);
+#define FIELD(type, name, save, restore, start) st->name = start;
+    GOSP_STATE_FIELDS(FIELD)
+#undef FIELD
+}
+
+static inline int gosp_is_traced(PyThreadState *ts)
+{
+    return ts->c_tracefunc || ts->c_profilefunc || ts->tracing;
+}
+
+/* tp may be NULL: not traced. */
+static inline void gosp_trace_restore(const gosp_trace *tp, PyThreadState *ts)
+{
+    static const gosp_trace none = {.event = GOSP_NO_EVENT};
+    if (!tp)
+        tp = &none;
+    ts->c_profilefunc = tp->c_profilefunc;
+    ts->c_tracefunc = tp->c_tracefunc;
+    ts->c_profileobj = tp->c_profileobj;
+    ts->c_traceobj = tp->c_traceobj;
+    ts->tracing = tp->tracing;
+    GOSP_TS_EVENT(ts) = tp->event;
+}
+
+static inline void gosp_trace_save(gosp_trace *tp, PyThreadState *ts)
+{
+    *tp = (gosp_trace){
+        .c_profilefunc = ts->c_profilefunc,
+        .c_tracefunc = ts->c_tracefunc,
+        .c_profileobj = ts->c_profileobj,
+        .c_traceobj = ts->c_traceobj,
+        .tracing = ts->tracing,
+        .event = GOSP_TS_EVENT(ts),
+    };
+}
+
+/* ---- the first chunk of a tasklet's data stack: small, and ours ---- */
+
+/* CPython never frees a chunk while its first word is in use, and never looks at that word. */
+static inline void gosp_chunk_install(PyThreadState *ts, void *memory, size_t bytes)
+{
+    _PyStackChunk *chunk = memory;
+    chunk->previous = NULL;
+    chunk->size = bytes;
+    chunk->top = 0;
+    ts->datastack_chunk = chunk;
+    ts->datastack_top = &chunk->data[1];
+    ts->datastack_limit = (PyObject **)((char *)chunk + bytes);
+}
+
+/* The tasklet has ended. memory is what was installed; NULL: CPython mapped the chunk itself. */
+void gosp_chunk_remove(PyThreadState *ts, void *memory);
+
+/* Is somebody inside context.run()? */
+int gosp_context_entered(PyObject *context);
+
+/* The interpreter is going down: no Python code can be relied upon. */
+int gosp_finalizing(void);
+
+#define GOSP_CHUNK_OVERHEAD (offsetof(_PyStackChunk, data) + 2 * sizeof(PyObject *))
+
+/* The chunk at the bottom, or NULL. */
+static inline _PyStackChunk *gosp_chunk_bottom(_PyStackChunk *chunk)
+{
+    while (chunk && chunk->previous)
+        chunk = chunk->previous;
+    return chunk;
+}
+
+/* ---- frames.c: what needs the layout of frames ---- */
+
+/* Visit the references of the frames of a suspended tasklet, innermost first. */
+int gosp_frames_traverse(const gosp_state *st, visitproc visit, void *arg);
+
+/* The frames between near and far edge are about to move away: bridge the links that lead there / again. */
+void gosp_frames_evicting(gosp_state *st, const char *near_edge, const char *far_edge);
+void gosp_frames_restored(gosp_state *st);
+
+/* New reference to the innermost frame object of a suspended tasklet, or NULL without an error. */
+PyObject *gosp_frames_innermost(gosp_state *st, PyThreadState *ts);
+
+/* Bytes of data stack in use, the code object of the outermost frame in *code (borrowed), or 0. */
+size_t gosp_frames_used(const gosp_state *st, PyObject **code);
+
+/* Words of data stack that a call of the code takes. */
+size_t gosp_code_words(PyObject *code);
+
+/* If args points to the arguments of a call of method `name` of self, made from the value stack of the
+ * running frame: remember where that stack ends, so that the collector can see all of it. */
+void gosp_frames_note_call(gosp_state *st, PyThreadState *ts, PyObject *self, PyObject *const *args, Py_ssize_t nargs);
+
+#include "inline.h"
+
+#endif

@@ -1,0 +1,252 @@
+/* gosp.h - what the files of the extension share: object layouts, the per-thread state, helpers.
+ *
+ * Layers, bottom up: compat/ (CPython's private structs), thread.c (a scheduler for each thread, the hooks
+ * the core calls), call.c (values and errors in and out of a switch), then one file a type.
+ *
+ * Invariants
+ * - core.value of a tasklet owns its object; who resumes takes it out before anything can run (gosp_resumed).
+ * - The union in TaskletObject holds `fresh` until the tasklet is switched to for the first time, `state`
+ *   from then to its death (HAS_STATE), `fresh` again afterwards.
+ * - All of it under the GIL, on the thread of the scheduler; other threads' tasklets are refused.
+ */
+#ifndef GOSP_H
+#define GOSP_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "compat/state.h"
+#include "gossamer/embed.h"
+
+#define GOSP_LIKELY(x) __builtin_expect(!!(x), 1)
+#define GOSP_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+enum {
+    GOSP_HAS_STATE = GOS_F_USER,        /* the union holds `state` */
+    GOSP_KEEP_RESULT = GOS_F_USER << 1, /* spawned: the outcome is kept for join */
+    GOSP_OWNED = GOS_F_USER << 2,       /* in a Group: errors are the group's business, never main's */
+    GOSP_ENDED = GOS_F_USER << 3,       /* its function has ended, and none was bound since */
+};
+
+typedef struct gosp_extras gosp_extras;
+
+typedef struct TaskletObject {
+    PyObject_HEAD
+    gos_tasklet core;
+    PyObject *weakrefs;
+    gosp_extras *extras; /* name, locals, outcome, trace functions...: few tasklets need them */
+    PyObject *context;   /* contextvars.Context while not current; NULL: none yet */
+    union {
+        struct {
+            PyObject *args, *kwargs; /* of the call it will start with */
+        } fresh;
+        gosp_state state;
+    };
+} TaskletObject;
+
+struct gosp_extras {
+    gosp_trace trace;     /* saved while not current */
+    PyObject *name;       /* str or NULL */
+    PyObject *locals;     /* dict of tasklet-local storage, or NULL */
+    PyObject *result;     /* of a kept tasklet, once dead */
+    PyObject *error;      /* exception likewise */
+    PyObject *joined;     /* closed-over waiters: a channel the joiners wait on, or NULL */
+    PyObject *joining;    /* the tasklet that this one waits for in join, or NULL */
+    unsigned long number; /* for the default name */
+};
+
+typedef struct {
+    PyObject_HEAD
+    gos_channel core;
+    PyObject *weakrefs;
+} ChannelObject;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *type, *value, *traceback;
+} BombObject;
+
+typedef struct gosp_thread {
+    gos_sched sched; /* first: the hooks get a gos_sched */
+    PyThreadState *ts;
+    TaskletObject *main;
+    unsigned long thread_id;
+    /* Between the first switch to a tasklet and its body; and until its first switch away. */
+    PyObject *start_args, *start_kwargs;
+    TaskletObject *starting; /* its call's objects may be released at its first switch away: */
+    PyObject *start_func, *start_tuple;
+    PyObject *late_func, *late_tuple; /* ... to be released by whoever runs next */
+    TaskletObject *channel_callback_in; /* inside the channel callback: no channel operations */
+    PyObject *failed_on; /* what the last failed channel operation was on, for deadlock reports (borrowed) */
+    int failed_direction;
+    struct gosp_thread *next;
+} gosp_thread;
+
+/* Process-wide state. Subinterpreters are refused, so this is the main interpreter's. */
+typedef struct {
+    PyTypeObject *tasklet_type, *channel_type, *buffered_type, *bomb_type, *atomic_type;
+    PyObject *tasklet_exit, *deadlock_error;
+    PyObject *channel_callback, *schedule_callback, *error_handler, *uncaught_hook;
+    void (*fast_schedule_callback)(PyObject *from, PyObject *to);
+    PyObject *empty_tuple;
+    PyObject *module;       /* gossamer._gossamer, borrowed */
+    gosp_thread *threads;
+    struct gos_config config;
+    unsigned long next_number;
+    int pickle_flags, pickle_flags_default;
+    BombObject *emergency_bomb; /* MemoryError, for when there is no memory for a bomb */
+} gosp_globals;
+
+extern gosp_globals gosp;
+
+/* One pointer, in the static TLS block: dlopened modules have little of it. */
+extern __thread gosp_thread *gosp_self __attribute__((tls_model("initial-exec")));
+
+/* thread.c: the calling thread's scheduler, made on demand. NULL with an error set. */
+gosp_thread *gosp_thread_enter(void);
+
+static inline gosp_thread *gosp_thread_current(void)
+{
+    gosp_thread *th = gosp_self;
+    if (GOSP_LIKELY(th != NULL) && GOSP_LIKELY(gosp_ts_is_current(th->ts)))
+        return th;
+    return gosp_thread_enter();
+}
+
+static inline TaskletObject *gosp_of(gos_tasklet *t)
+{
+    return (TaskletObject *)((char *)t - offsetof(TaskletObject, core));
+}
+
+static inline ChannelObject *gosp_channel_of(gos_channel *ch)
+{
+    return (ChannelObject *)((char *)ch - offsetof(ChannelObject, core));
+}
+
+static inline TaskletObject *gosp_current(gosp_thread *th)
+{
+    return gosp_of(th->sched.current);
+}
+
+static inline gosp_thread *gosp_thread_of(gos_sched *s)
+{
+    return (gosp_thread *)s;
+}
+
+static inline int gosp_alive(const TaskletObject *t)
+{
+    return (t->core.flags & GOS_F_READY) != 0;
+}
+
+static inline int gosp_has_stack(const TaskletObject *t)
+{
+    return (t->core.flags & (GOS_F_STARTED | GOS_F_READY)) == (GOS_F_STARTED | GOS_F_READY);
+}
+
+#define Tasklet_Check(op) PyObject_TypeCheck(op, gosp.tasklet_type)
+#define Channel_Check(op) PyObject_TypeCheck(op, gosp.channel_type)
+#define Bomb_Check(op) Py_IS_TYPE(op, gosp.bomb_type)
+
+/* thread.c */
+int gosp_threads_init(void);
+void gosp_update_notify(void); /* after the schedule callback was set or removed */
+void gosp_thread_kill_all(gosp_thread *th);
+void gosp_settle_slow(gosp_thread *th);
+
+/* Release what a switch left over. May run any Python code. */
+static inline void gosp_settle(gosp_thread *th)
+{
+    if (GOSP_UNLIKELY(th->sched.deferred || th->sched.deferred_value || th->late_func))
+        gosp_settle_slow(th);
+}
+
+/* call.c: leaving an operation that may have switched. rc is its status, cur the tasklet that called it.
+ * New reference to what it was resumed with (None if nothing), or NULL with the exception. */
+PyObject *gosp_resumed(gosp_thread *th, TaskletObject *cur, int rc);
+/* NULL, with the exception that belongs to the status. */
+PyObject *gosp_raise_status(gosp_thread *th, int rc);
+/* Error NotImplementedError, for what a later release brings. */
+PyObject *gosp_not_yet(const char *what);
+int gosp_check_owner(gosp_thread *th, TaskletObject *t);
+
+/* bomb.c */
+PyObject *gosp_bomb_new(PyObject *type, PyObject *value, PyObject *traceback); /* steals none */
+PyObject *gosp_bomb_from_error(void);  /* takes the current exception; never NULL */
+PyObject *gosp_bomb_raise(PyObject *bomb); /* steals the bomb; NULL */
+PyObject *gosp_bomb_from_throw(PyObject *exc, PyObject *val, PyObject *tb); /* rules of raise e, v, t */
+PyObject *gosp_bomb_from_class(PyObject *klass, PyObject *args, const char *message); /* klass(*args), later */
+int gosp_bomb_is(PyObject *bomb, PyObject *exception_type);
+int gosp_bomb_init(PyObject *module);
+
+/* tasklet.c and its neighbours */
+int gosp_tasklet_init_type(PyObject *module);
+TaskletObject *gosp_tasklet_new(gosp_thread *th, PyTypeObject *type);
+int gosp_tasklet_bind(gosp_thread *th, TaskletObject *t, PyObject *func, PyObject *args, PyObject *kwargs);
+int gosp_tasklet_setup(gosp_thread *th, TaskletObject *t, PyObject *args, PyObject *kwargs);
+int gosp_tasklet_insert(gosp_thread *th, TaskletObject *t);
+int gosp_tasklet_remove(gosp_thread *th, TaskletObject *t);
+PyObject *gosp_tasklet_switch(gosp_thread *th, TaskletObject *t, int leave);
+gosp_extras *gosp_extras_get(TaskletObject *t); /* NULL with MemoryError */
+void gosp_extras_free(TaskletObject *t);
+int gosp_extras_traverse(TaskletObject *t, visitproc visit, void *arg);
+extern PyMethodDef gosp_tasklet_methods[];
+extern PyGetSetDef gosp_tasklet_getset[];
+
+/* raise.c: throwing into tasklets. bomb is stolen. */
+PyObject *gosp_throw_bomb(gosp_thread *th, TaskletObject *t, PyObject *bomb, int pending);
+int gosp_kill(gosp_thread *th, TaskletObject *t, int pending);
+void gosp_tasklet_finalize(PyObject *self);
+PyObject *gosp_tasklet_throw(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+PyObject *gosp_tasklet_raise_exception(PyObject *self, PyObject *args);
+PyObject *gosp_tasklet_kill(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+
+/* outcome.c: results, join, uncaught errors */
+void *gosp_outcome_of(gosp_thread *th, TaskletObject *t, PyObject *result); /* steals; failure for main or NULL */
+PyObject *gosp_tasklet_join(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+PyObject *gosp_spawn(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+
+/* channel.c */
+int gosp_channel_init_type(PyObject *module);
+extern PyGetSetDef gosp_channel_getset[];
+/* steals value */
+PyObject *gosp_channel_send_value(gosp_thread *th, ChannelObject *ch, PyObject *value, int64_t deadline_ns);
+PyObject *gosp_channel_receive_value(gosp_thread *th, ChannelObject *ch, int64_t deadline_ns);
+PyObject *gosp_select(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+
+/* callbacks.c */
+int gosp_call_channel_callback(gosp_thread *th, ChannelObject *ch, int sending, PyObject **value);
+void gosp_call_schedule_callback(gos_tasklet *from, gos_tasklet *to);
+extern PyMethodDef gosp_callback_functions[];
+
+/* parse.c: arguments of a vectorcall function; out holds the defaults. 0, or -1 with TypeError. n <= 32. */
+int gosp_parse(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, const char *function, const char *const *names,
+               int n, int required, PyObject **out);
+
+/* scheduler.c, introspect.c, atomic.c, context.c, tracing.c */
+extern PyMethodDef gosp_scheduler_functions[];
+extern PyMethodDef gosp_introspect_functions[];
+int gosp_atomic_init_type(PyObject *module);
+int gosp_cstack_init_type(PyObject *module);
+int gosp_deadline(PyObject *timeout, int64_t *deadline_ns); /* None: forever. -1 with an error */
+PyObject *gosp_list_tasklets(gosp_thread *only); /* all, or those of one thread */
+PyObject *gosp_deadlock(int status); /* sets DeadlockError with its report; NULL */
+const char *gosp_tasklet_state(TaskletObject *t);
+PyObject *gosp_tasklet_name(TaskletObject *t);
+PyObject *gosp_waiting_on(TaskletObject *t);
+/* context.c */
+PyObject *gosp_context_share(gosp_thread *th); /* new reference to the current tasklet's context */
+PyObject *gosp_get_context_id(PyObject *self, void *unused);
+PyObject *gosp_tasklet_set_context(PyObject *self, PyObject *context);
+PyObject *gosp_tasklet_context_run(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+PyObject *gosp_get_trace(PyObject *self, void *unused);
+PyObject *gosp_get_profile(PyObject *self, void *unused);
+int gosp_set_trace(PyObject *self, PyObject *value, void *unused);
+int gosp_set_profile(PyObject *self, PyObject *value, void *unused);
+void gosp_trace_forget(TaskletObject *t);
+
+/* chunks.c: the first chunk of the data stack, sized by what the code has used before */
+void *gosp_chunk_alloc(gosp_thread *th, PyObject *func, size_t *bytes);
+void gosp_chunk_learn(const gosp_state *st);
+int gosp_arena_install(void);
+
+#endif

@@ -1,0 +1,224 @@
+/* scheduler.c - module functions that switch: schedule, run, sleep; and the switch trap. */
+#include "gosp.h"
+
+static PyObject *give_up(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, const char *function,
+                         int (*operation)(gos_sched *))
+{
+    static const char *const names[] = {"retval"};
+    gosp_thread *th = gosp_thread_current();
+    if (!th)
+        return NULL;
+    TaskletObject *cur = gosp_current(th);
+    PyObject *given[1] = {(PyObject *)cur};
+    if (GOSP_UNLIKELY(nargs || kwnames) && gosp_parse(args, nargs, kwnames, function, names, 1, 0, given) < 0)
+        return NULL;
+    PyObject *old = cur->core.value;
+    cur->core.value = Py_NewRef(given[0]);
+    Py_XDECREF(old);
+    return gosp_resumed(th, cur, operation(&th->sched));
+}
+
+static PyObject *schedule(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    (void)module;
+    return give_up(args, nargs, kwnames, "schedule", gos_sched_yield);
+}
+
+static PyObject *schedule_remove(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    (void)module;
+    return give_up(args, nargs, kwnames, "schedule_remove", gos_sched_park);
+}
+
+static PyObject *run(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    static const char *const names[] = {"timeout", "threadblock", "soft", "ignore_nesting", "totaltimeout"};
+    PyObject *given[5] = {NULL, NULL, NULL, NULL, NULL};
+    (void)module;
+    gosp_thread *th = gosp_thread_current();
+    if (!th || gosp_parse(args, nargs, kwnames, "run", names, 5, 0, given) < 0)
+        return NULL;
+    for (int i = 1; i < 5; i++) /* flags: without a timeout they have no effect */
+        if (given[i] && PyObject_IsTrue(given[i]) < 0)
+            return NULL;
+    if (given[0]) {
+        long long timeout = PyLong_AsLongLong(given[0]);
+        if (timeout == -1 && PyErr_Occurred())
+            return NULL;
+        if (timeout > 0)
+            return gosp_not_yet("run(timeout), which interrupts tasklets,");
+    }
+    TaskletObject *cur = gosp_current(th);
+    return gosp_resumed(th, cur, gos_sched_run(&th->sched));
+}
+
+static PyObject *sleep_seconds(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    static const char *const names[] = {"seconds"};
+    PyObject *given[1] = {NULL};
+    (void)module;
+    gosp_thread *th = gosp_thread_current();
+    int64_t deadline;
+    if (!th || gosp_parse(args, nargs, kwnames, "sleep", names, 1, 1, given) < 0)
+        return NULL;
+    if (given[0] == Py_None) {
+        PyErr_SetString(PyExc_TypeError, "sleep() needs a number of seconds, not None");
+        return NULL;
+    }
+    if (gosp_deadline(given[0], &deadline) < 0)
+        return NULL;
+    TaskletObject *cur = gosp_current(th);
+    if (deadline == 0)
+        return gosp_resumed(th, cur, gos_sched_yield(&th->sched));
+    return gosp_resumed(th, cur, gos_sched_sleep(&th->sched, deadline));
+}
+
+static PyObject *switch_trap(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    (void)module;
+    gosp_thread *th = gosp_thread_current();
+    if (!th)
+        return NULL;
+    if (nargs > 1) {
+        PyErr_Format(PyExc_TypeError, "switch_trap expected at most 1 argument, got %zd", nargs);
+        return NULL;
+    }
+    int change = 0;
+    if (nargs == 1) {
+        long wanted = PyLong_Check(args[0]) ? PyLong_AsLong(args[0]) : -1;
+        if (!PyLong_Check(args[0]))
+            PyErr_Format(PyExc_TypeError, "switch_trap() needs an int, not %.200s", Py_TYPE(args[0])->tp_name);
+        if (PyErr_Occurred())
+            return NULL;
+        change = (int)wanted;
+    }
+    int old = th->sched.trap;
+    th->sched.trap += change;
+    return PyLong_FromLong(old);
+}
+
+/* ---- select ---- */
+
+static int parse_case(PyObject *item, struct gos_case *c)
+{
+    if (Channel_Check(item)) {
+        c->channel = &((ChannelObject *)item)->core;
+        c->send = 0;
+        c->value = NULL;
+        return 0;
+    }
+    if (PyTuple_Check(item) && PyTuple_GET_SIZE(item) == 2 && Channel_Check(PyTuple_GET_ITEM(item, 0))) {
+        c->channel = &((ChannelObject *)PyTuple_GET_ITEM(item, 0))->core;
+        c->send = 1;
+        c->value = PyTuple_GET_ITEM(item, 1);
+        return 0;
+    }
+    PyErr_Format(PyExc_TypeError, "a case of select() is a channel (receive) or a tuple (channel, value) (send), not %.200s",
+                 Py_TYPE(item)->tp_name);
+    return -1;
+}
+
+static void release_cases(struct gos_case *cases, Py_ssize_t n)
+{
+    for (Py_ssize_t i = 0; i < n; i++) {
+        Py_DECREF(gosp_channel_of(cases[i].channel));
+        if (cases[i].send)
+            Py_XDECREF((PyObject *)cases[i].value);
+    }
+    PyMem_Free(cases);
+}
+
+/* Own references throughout: the caller may change its list while we wait. */
+static struct gos_case *parse_cases(PyObject *list, Py_ssize_t *count)
+{
+    PyObject *fast = PySequence_Fast(list, "select() needs a list of cases");
+    if (!fast)
+        return NULL;
+    Py_ssize_t n = PySequence_Fast_GET_SIZE(fast), done = 0;
+    struct gos_case *cases = NULL;
+    if (n == 0)
+        PyErr_SetString(PyExc_ValueError, "select() needs at least one case");
+    else if (!(cases = PyMem_Calloc((size_t)n, sizeof *cases)))
+        PyErr_NoMemory();
+    while (cases && done < n) {
+        if (parse_case(PySequence_Fast_GET_ITEM(fast, done), &cases[done]) < 0) {
+            release_cases(cases, done);
+            cases = NULL;
+            break;
+        }
+        Py_INCREF(gosp_channel_of(cases[done].channel));
+        Py_XINCREF((PyObject *)cases[done].value);
+        done++;
+    }
+    Py_DECREF(fast);
+    *count = n;
+    return cases;
+}
+
+PyObject *gosp_select(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    static const char *const names[] = {"cases", "timeout", "block"};
+    PyObject *given[3] = {NULL, Py_None, Py_True};
+    (void)module;
+    gosp_thread *th = gosp_thread_current();
+    int64_t deadline;
+    Py_ssize_t n;
+    if (!th || gosp_parse(args, nargs, kwnames, "select", names, 3, 1, given) < 0 || gosp_deadline(given[1], &deadline) < 0)
+        return NULL;
+    int block = PyObject_IsTrue(given[2]);
+    if (block < 0)
+        return NULL;
+    if (GOSP_UNLIKELY(th->channel_callback_in != NULL)) {
+        PyErr_SetString(PyExc_RuntimeError, "Recursive channel call due to callbacks!");
+        return NULL;
+    }
+    struct gos_case *cases = parse_cases(given[0], &n);
+    if (!cases)
+        return NULL;
+    TaskletObject *cur = gosp_current(th);
+    size_t chosen = 0;
+    int rc = gos_channel_select(&th->sched, cases, (size_t)n, block ? deadline : 0, &chosen);
+    if (rc == GOS_OK && chosen < (size_t)n && cases[chosen].send)
+        cases[chosen].value = NULL; /* handed over */
+    if (rc == GOS_ETIMEDOUT && !block) {
+        release_cases(cases, n);
+        return Py_BuildValue("(iO)", -1, Py_None);
+    }
+    if (rc == GOS_EINVAL) {
+        release_cases(cases, n);
+        PyErr_SetString(PyExc_ValueError, "select() cannot wait for sending and for receiving on the same channel");
+        return NULL;
+    }
+    PyObject *value = gosp_resumed(th, cur, rc);
+    release_cases(cases, n);
+    return value ? Py_BuildValue("(nN)", (Py_ssize_t)chosen, value) : NULL;
+}
+
+PyMethodDef gosp_scheduler_functions[] = {
+    {"schedule", (PyCFunction)(void (*)(void))schedule, METH_FASTCALL | METH_KEYWORDS,
+     "schedule($module, retval=<current>)\n--\n\n"
+     "Let the next runnable tasklet run; the caller becomes the last of the run queue. Returns retval (default: the\n"
+     "current tasklet) unless somebody changed its tempval. (Stackless)"},
+    {"schedule_remove", (PyCFunction)(void (*)(void))schedule_remove, METH_FASTCALL | METH_KEYWORDS,
+     "schedule_remove($module, retval=<current>)\n--\n\n"
+     "As schedule, but the caller leaves the run queue until somebody inserts it. (Stackless)"},
+    {"run", (PyCFunction)(void (*)(void))run, METH_FASTCALL | METH_KEYWORDS,
+     "run($module, timeout=0, threadblock=False, soft=False, ignore_nesting=False, totaltimeout=False)\n--\n\n"
+     "Run the other tasklets of this thread until none is runnable and none sleeps. An error that ends one of them is\n"
+     "raised here. A positive timeout raises NotImplementedError in this release. (Stackless)"},
+    {"sleep", (PyCFunction)(void (*)(void))sleep_seconds, METH_FASTCALL | METH_KEYWORDS,
+     "sleep($module, seconds)\n--\n\nLet other tasklets run for so long; 0: just once. (time.sleep)"},
+    {"switch_trap", (PyCFunction)(void (*)(void))switch_trap, METH_FASTCALL,
+     "switch_trap($module, change=0, /)\n--\n\n"
+     "Add change to the trap level of this thread and return the old level. While it is not 0, whatever would switch\n"
+     "raises RuntimeError and changes nothing. (Stackless)"},
+    {"select", (PyCFunction)(void (*)(void))gosp_select, METH_FASTCALL | METH_KEYWORDS,
+     "select($module, cases, timeout=None, block=True)\n--\n\n"
+     "Perform one of several channel operations; returns (index, value). A case is a channel (receive) or a tuple\n"
+     "(channel, value) (send; value is None then). The first ready case in the list wins, else the first that becomes\n"
+     "ready. timeout: seconds, then TimeoutError. block=False: (-1, None) if none is ready. (Go)"},
+    {"spawn", (PyCFunction)(void (*)(void))gosp_spawn, METH_FASTCALL | METH_KEYWORDS,
+     "spawn($module, func, /, *args, name=None, **kwargs)\n--\n\n"
+     "Make a tasklet that will run func(*args, **kwargs), at the end of the run queue; its outcome is kept for join."},
+    {NULL},
+};

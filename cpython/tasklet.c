@@ -1,0 +1,559 @@
+/* tasklet.c - the tasklet type: making, binding, starting, and the operations on the run queue. */
+#include "gosp.h"
+
+#include <structmember.h>
+
+/* ---- making and freeing ---- */
+
+TaskletObject *gosp_tasklet_new(gosp_thread *th, PyTypeObject *type)
+{
+    TaskletObject *t = (TaskletObject *)type->tp_alloc(type, 0);
+    if (t)
+        gos_tasklet_init(&t->core, th ? &th->sched : NULL);
+    return t;
+}
+
+static PyObject *tasklet_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    (void)args;
+    (void)kwargs;
+    gosp_thread *th = gosp_thread_current();
+    return th ? (PyObject *)gosp_tasklet_new(th, type) : NULL;
+}
+
+static int tasklet_init(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"func", "args", "kwargs", NULL};
+    PyObject *func = Py_None, *fargs = Py_None, *fkwargs = Py_None;
+    gosp_thread *th = gosp_thread_current();
+    if (!th || !PyArg_ParseTupleAndKeywords(args, kwargs, "|OOO:tasklet", names, &func, &fargs, &fkwargs))
+        return -1;
+    return gosp_tasklet_bind(th, (TaskletObject *)self, func, fargs, fkwargs);
+}
+
+/* tasklet(func), the usual call: no argument tuple, no parsing. */
+static PyObject *tasklet_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    gosp_thread *th = gosp_thread_current();
+    Py_ssize_t n = PyVectorcall_NARGS(nargsf);
+    if (!th)
+        return NULL;
+    TaskletObject *t = gosp_tasklet_new(th, (PyTypeObject *)type);
+    if (!t)
+        return NULL;
+    int rc;
+    if (GOSP_LIKELY(n == 1 && !kwnames)) {
+        rc = gosp_tasklet_bind(th, t, args[0], Py_None, Py_None);
+    } else {
+        PyObject *tuple = PyTuple_New(n), *dict = kwnames ? PyDict_New() : NULL;
+        rc = !tuple || (kwnames && !dict) ? -1 : 0;
+        for (Py_ssize_t i = 0; rc == 0 && i < n; i++)
+            PyTuple_SET_ITEM(tuple, i, Py_NewRef(args[i]));
+        for (Py_ssize_t i = 0; rc == 0 && kwnames && i < PyTuple_GET_SIZE(kwnames); i++)
+            rc = PyDict_SetItem(dict, PyTuple_GET_ITEM(kwnames, i), args[n + i]);
+        if (rc == 0)
+            rc = tasklet_init((PyObject *)t, tuple, dict);
+        Py_XDECREF(tuple);
+        Py_XDECREF(dict);
+    }
+    if (rc < 0) {
+        Py_DECREF(t);
+        return NULL;
+    }
+    return (PyObject *)t;
+}
+
+static int tasklet_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    TaskletObject *t = (TaskletObject *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT((PyObject *)t->core.value);
+    Py_VISIT(t->context);
+    if (t->extras) {
+        int rc = gosp_extras_traverse(t, visit, arg);
+        if (rc)
+            return rc;
+    }
+    if (t->core.place == GOS_IN_CHANNEL)
+        Py_VISIT(gosp_channel_of(t->core.wait.channel));
+    size_t n;
+    const struct gos_case *cases = gos_select_cases(&t->core, &n);
+    for (size_t i = 0; i < n; i++) {
+        Py_VISIT(gosp_channel_of(cases[i].channel));
+        if (cases[i].send)
+            Py_VISIT((PyObject *)cases[i].value);
+    }
+    if (!(t->core.flags & GOSP_HAS_STATE)) {
+        Py_VISIT(t->fresh.args);
+        Py_VISIT(t->fresh.kwargs);
+        return 0;
+    }
+    /* A running tasklet's frames change; main's are roots. An orphan's are lost with its stack. */
+    if ((t->core.flags & GOS_F_MAIN) || !t->core.sched || t->core.sched->current == &t->core)
+        return 0;
+    Py_VISIT(t->state.call);
+    Py_VISIT(t->state.exc_state.exc_value);
+    return gosp_frames_traverse(&t->state, visit, arg);
+}
+
+static int tasklet_clear(PyObject *self)
+{
+    TaskletObject *t = (TaskletObject *)self;
+    if (gosp_has_stack(t))
+        return 0; /* the finalizer could not kill it: it keeps what it has */
+    PyObject *value = t->core.value;
+    t->core.value = NULL;
+    Py_XDECREF(value);
+    Py_CLEAR(t->context);
+    gosp_extras_free(t);
+    if (!(t->core.flags & GOSP_HAS_STATE)) {
+        Py_CLEAR(t->fresh.args);
+        Py_CLEAR(t->fresh.kwargs);
+        t->core.flags &= ~(uint32_t)GOS_F_READY;
+    }
+    return 0;
+}
+
+static void tasklet_dealloc(PyObject *self)
+{
+    TaskletObject *t = (TaskletObject *)self;
+    PyTypeObject *type = Py_TYPE(self);
+    if (gosp_has_stack(t) && PyObject_CallFinalizerFromDealloc(self) < 0)
+        return;
+    PyObject_GC_UnTrack(self);
+    if (t->weakrefs)
+        PyObject_ClearWeakRefs(self);
+    tasklet_clear(self);
+    if (t->core.sched && (t->core.flags & GOS_F_PIN))
+        gos_sched_forget(t->core.sched, &t->core);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+/* ---- binding ---- */
+
+static int check_binding(PyObject *func, PyObject *args, PyObject *kwargs)
+{
+    if (func != Py_None && !PyCallable_Check(func))
+        PyErr_SetString(PyExc_TypeError, "tasklet function must be a callable or None");
+    else if (args != Py_None && !PyTuple_Check(args))
+        PyErr_SetString(PyExc_TypeError, "tasklet args must be a tuple or None");
+    else if (kwargs != Py_None && !PyDict_Check(kwargs))
+        PyErr_SetString(PyExc_TypeError, "tasklet kwargs must be a dictionary or None");
+    else
+        return 0;
+    return -1;
+}
+
+static int check_rebinding(gosp_thread *th, TaskletObject *t, PyObject *func)
+{
+    const char *problem = NULL;
+    gos_sched *s = t->core.sched;
+    if (s && s->current == &t->core)
+        problem = "can't (re)bind the current tasklet";
+    else if (t->core.place != GOS_NOWHERE)
+        problem = "tasklet is scheduled";
+    else if (t->core.flags & GOS_F_MAIN && func == Py_None && s != &th->sched)
+        problem = "can't unbind the main tasklet";
+    else if (t->core.flags & GOS_F_STARTED)
+        problem = "tasklet has C state on its stack";
+    if (problem)
+        PyErr_SetString(PyExc_RuntimeError, problem);
+    return problem ? -1 : 0;
+}
+
+/* Replace the call a tasklet starts with. Steals; NULLs clear. */
+static void set_call(TaskletObject *t, PyObject *args, PyObject *kwargs)
+{
+    PyObject *old_args = t->fresh.args, *old_kwargs = t->fresh.kwargs;
+    t->fresh.args = args;
+    t->fresh.kwargs = kwargs;
+    if (args)
+        t->core.flags |= GOS_F_READY;
+    else
+        t->core.flags &= ~(uint32_t)GOS_F_READY;
+    Py_XDECREF(old_args);
+    Py_XDECREF(old_kwargs);
+}
+
+int gosp_tasklet_bind(gosp_thread *th, TaskletObject *t, PyObject *func, PyObject *args, PyObject *kwargs)
+{
+    if (check_binding(func, args, kwargs) < 0 || check_rebinding(th, t, func) < 0)
+        return -1;
+    int with_args = args != Py_None || kwargs != Py_None;
+    PyObject *bound = t->core.value;
+    if (with_args && func == Py_None && (!bound || Bomb_Check(bound))) {
+        PyErr_SetString(PyExc_RuntimeError, "the tasklet was not bound to a function");
+        return -1;
+    }
+    if (with_args && !t->core.sched) {
+        PyErr_SetString(PyExc_RuntimeError, "tasklet has no thread");
+        return -1;
+    }
+    PyObject *new_args = NULL, *context = NULL;
+    if (with_args)
+        new_args = Py_NewRef(args != Py_None ? args : gosp.empty_tuple);
+    if (func != Py_None && !(context = gosp_context_share(th))) {
+        Py_XDECREF(new_args);
+        return -1;
+    }
+    set_call(t, new_args, with_args && kwargs != Py_None ? Py_NewRef(kwargs) : NULL);
+    if (func != Py_None || !with_args) {
+        PyObject *old = t->core.value, *old_context = t->context;
+        t->core.value = func != Py_None ? Py_NewRef(func) : NULL;
+        t->core.flags &= ~(uint32_t)GOSP_ENDED;
+        t->context = context;
+        Py_XDECREF(old);
+        Py_XDECREF(old_context);
+    }
+    return 0;
+}
+
+int gosp_tasklet_setup(gosp_thread *th, TaskletObject *t, PyObject *args, PyObject *kwargs)
+{
+    const char *problem = NULL;
+    if (gosp_alive(t))
+        problem = "tasklet is alive";
+    else if (!t->core.value || !PyCallable_Check((PyObject *)t->core.value))
+        problem = "the tasklet was not bound to a function";
+    if (problem) {
+        PyErr_SetString(PyExc_RuntimeError, problem);
+        return -1;
+    }
+    if (gosp_check_owner(th, t) < 0)
+        return -1;
+    set_call(t, Py_NewRef(args), kwargs && PyDict_GET_SIZE(kwargs) ? Py_NewRef(kwargs) : NULL);
+    gos_sched_insert(&th->sched, &t->core);
+    return 0;
+}
+
+static PyObject *tasklet_bind(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"func", "args", "kwargs", NULL};
+    PyObject *func = Py_None, *fargs = Py_None, *fkwargs = Py_None;
+    gosp_thread *th = gosp_thread_current();
+    if (!th || !PyArg_ParseTupleAndKeywords(args, kwargs, "|OOO:bind", names, &func, &fargs, &fkwargs))
+        return NULL;
+    return gosp_tasklet_bind(th, (TaskletObject *)self, func, fargs, fkwargs) < 0 ? NULL : Py_NewRef(self);
+}
+
+static PyObject *tasklet_setup(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    gosp_thread *th = gosp_thread_current();
+    return !th || gosp_tasklet_setup(th, (TaskletObject *)self, args, kwargs) < 0 ? NULL : Py_NewRef(self);
+}
+
+/* ---- the run queue ---- */
+
+static int check_runnable(TaskletObject *t)
+{
+    if (t->core.place == GOS_IN_CHANNEL || t->core.place == GOS_IN_SELECT)
+        PyErr_SetString(PyExc_RuntimeError, "You cannot run a blocked tasklet");
+    else if (!gosp_alive(t))
+        PyErr_SetString(PyExc_RuntimeError, "You cannot run an unbound(dead) tasklet");
+    else
+        return 0;
+    return -1;
+}
+
+int gosp_tasklet_insert(gosp_thread *th, TaskletObject *t)
+{
+    if (t->core.place == GOS_IN_RING)
+        return 0;
+    if (!t->core.sched && gosp_alive(t)) {
+        PyErr_SetString(PyExc_RuntimeError, "Target thread isn't initialized");
+        return -1;
+    }
+    if (check_runnable(t) < 0 || gosp_check_owner(th, t) < 0)
+        return -1;
+    gos_sched_insert(&th->sched, &t->core);
+    return 0;
+}
+
+int gosp_tasklet_remove(gosp_thread *th, TaskletObject *t)
+{
+    const char *problem = NULL;
+    if (t->core.place == GOS_IN_CHANNEL || t->core.place == GOS_IN_SELECT)
+        problem = "You cannot remove a blocked tasklet.";
+    else if (t->core.sched && (t->core.sched->current == &t->core || t->core.sched->head == &t->core))
+        problem = "The current tasklet cannot be removed.";
+    if (problem) {
+        PyErr_SetString(PyExc_RuntimeError, problem);
+        return -1;
+    }
+    if (t->core.place != GOS_IN_RING)
+        return 0;
+    if (gosp_check_owner(th, t) < 0)
+        return -1;
+    gos_sched_remove(&th->sched, &t->core);
+    return 0;
+}
+
+PyObject *gosp_tasklet_switch(gosp_thread *th, TaskletObject *t, int leave)
+{
+    TaskletObject *cur = gosp_current(th);
+    if (t == cur)
+        Py_RETURN_NONE;
+    if (check_runnable(t) < 0)
+        return NULL;
+    if (leave && t->core.sched && t->core.sched != &th->sched) {
+        PyErr_SetString(PyExc_RuntimeError, "can't switch to a different thread.");
+        return NULL;
+    }
+    if (gosp_check_owner(th, t) < 0)
+        return NULL;
+    return gosp_resumed(th, cur, gos_sched_switch(&th->sched, &t->core, leave));
+}
+
+static PyObject *tasklet_insert(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    gosp_thread *th = gosp_thread_current();
+    return !th || gosp_tasklet_insert(th, (TaskletObject *)self) < 0 ? NULL : Py_NewRef(self);
+}
+
+static PyObject *tasklet_remove(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    gosp_thread *th = gosp_thread_current();
+    return !th || gosp_tasklet_remove(th, (TaskletObject *)self) < 0 ? NULL : Py_NewRef(self);
+}
+
+static PyObject *tasklet_run(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    gosp_thread *th = gosp_thread_current();
+    return th ? gosp_tasklet_switch(th, (TaskletObject *)self, 0) : NULL;
+}
+
+static PyObject *tasklet_switch(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    gosp_thread *th = gosp_thread_current();
+    return th ? gosp_tasklet_switch(th, (TaskletObject *)self, 1) : NULL;
+}
+
+static PyObject *tasklet_pin(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    TaskletObject *t = (TaskletObject *)self;
+    gosp_thread *th = gosp_thread_current();
+    if (!th || gosp_check_owner(th, t) < 0)
+        return NULL;
+    if (t->core.flags & GOS_F_MAIN)
+        return Py_NewRef(self); /* never moves */
+    int rc = gos_sched_pin(&th->sched, &t->core);
+    if (rc == GOS_EBUSY) {
+        PyErr_SetString(PyExc_RuntimeError, "the tasklet already shares its stack with others: pin it before it starts");
+        return NULL;
+    }
+    return rc == GOS_OK ? Py_NewRef(self) : gosp_raise_status(th, rc);
+}
+
+static PyObject *tasklet_bind_thread(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    TaskletObject *t = (TaskletObject *)self;
+    gosp_thread *th = gosp_thread_current();
+    if (!th)
+        return NULL;
+    if (nargs > 1) {
+        PyErr_Format(PyExc_TypeError, "bind_thread expected at most 1 argument, got %zd", nargs);
+        return NULL;
+    }
+    unsigned long id = th->thread_id;
+    if (nargs == 1) {
+        long long wanted = PyLong_AsLongLong(args[0]);
+        if (wanted == -1 && PyErr_Occurred()) {
+            if (!PyErr_ExceptionMatches(PyExc_OverflowError))
+                return NULL;
+            PyErr_Clear();
+            id = PyLong_AsUnsignedLong(args[0]);
+            if (PyErr_Occurred())
+                return NULL;
+        } else if (wanted < -1) {
+            PyErr_SetString(PyExc_OverflowError, "can't convert negative value to unsigned int");
+            return NULL;
+        } else if (wanted != -1) {
+            id = (unsigned long)wanted;
+        }
+    }
+    if (id == th->thread_id && t->core.sched == &th->sched)
+        Py_RETURN_NONE;
+    if (t->core.place != GOS_NOWHERE) {
+        PyErr_SetString(PyExc_RuntimeError, "can't (re)bind a runnable tasklet");
+        return NULL;
+    }
+    if (t->core.flags & GOS_F_STARTED) {
+        PyErr_SetString(PyExc_RuntimeError, "tasklet has C state on its stack");
+        return NULL;
+    }
+    gosp_thread *target = gosp.threads;
+    while (target && target->thread_id != id)
+        target = target->next;
+    if (!target) {
+        PyErr_SetString(PyExc_ValueError, "bad thread");
+        return NULL;
+    }
+    if (target != th)
+        return gosp_not_yet("binding a tasklet to another thread");
+    t->core.sched = &th->sched;
+    Py_RETURN_NONE;
+}
+
+static PyObject *set_flag(PyObject *self, PyObject *const *args, Py_ssize_t nargs, uint32_t flag, const char *function)
+{
+    TaskletObject *t = (TaskletObject *)self;
+    if (nargs != 1 || !PyLong_Check(args[0])) {
+        PyErr_Format(PyExc_TypeError, "%s needs exactly one bool or integer", function);
+        return NULL;
+    }
+    int old = (t->core.flags & flag) != 0;
+    if (PyObject_IsTrue(args[0]))
+        t->core.flags |= flag;
+    else
+        t->core.flags &= ~flag;
+    return PyBool_FromLong(old);
+}
+
+static PyObject *tasklet_set_atomic(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    return set_flag(self, args, nargs, GOS_F_ATOMIC, "set_atomic");
+}
+
+static PyObject *tasklet_set_ignore_nesting(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    return set_flag(self, args, nargs, GOS_F_IGNORE_NESTING, "set_ignore_nesting");
+}
+
+static PyObject *tasklet_locals(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    gosp_extras *extras = gosp_extras_get((TaskletObject *)self);
+    if (extras && !extras->locals)
+        extras->locals = PyDict_New();
+    return extras ? Py_XNewRef(extras->locals) : NULL;
+}
+
+static PyObject *tasklet_stack(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    PyObject *report = PyImport_ImportModule("gossamer._report");
+    PyObject *stack = report ? PyObject_CallMethod(report, "tasklet_stack", "O", self) : NULL;
+    Py_XDECREF(report);
+    return stack;
+}
+
+static PyObject *tasklet_reduce(PyObject *self, PyObject *unused)
+{
+    (void)self;
+    (void)unused;
+    return gosp_not_yet("pickling tasklets");
+}
+
+PyMethodDef gosp_tasklet_methods[] = {
+    {"bind", (PyCFunction)(void (*)(void))tasklet_bind, METH_VARARGS | METH_KEYWORDS,
+     "bind($self, func=None, args=None, kwargs=None)\n--\n\n"
+     "Bind the function that the tasklet will run, and with args or kwargs also its call; then it is paused\n"
+     "and ready for insert(). bind() unbinds. Returns self. Raises RuntimeError for a tasklet that is current,\n"
+     "scheduled or started. (Stackless)"},
+    {"setup", (PyCFunction)(void (*)(void))tasklet_setup, METH_VARARGS | METH_KEYWORDS,
+     "setup($self, /, *args, **kwargs)\n--\n\n"
+     "Bind the arguments and append the tasklet to the run queue, as calling the tasklet does. Returns self. (Stackless)"},
+    {"insert", tasklet_insert, METH_NOARGS,
+     "insert($self, /)\n--\n\nAppend the tasklet to the run queue of its thread, if it is not in it. Returns self. (Stackless)"},
+    {"remove", tasklet_remove, METH_NOARGS,
+     "remove($self, /)\n--\n\nTake the tasklet out of the run queue; it is paused then. Returns self. (Stackless)"},
+    {"run", tasklet_run, METH_NOARGS,
+     "run($self, /)\n--\n\nContinue with this tasklet now; the caller stays in the run queue. (Stackless)"},
+    {"switch", tasklet_switch, METH_NOARGS,
+     "switch($self, /)\n--\n\nContinue with this tasklet now; the caller is paused. (Stackless)"},
+    {"throw", (PyCFunction)(void (*)(void))gosp_tasklet_throw, METH_FASTCALL | METH_KEYWORDS,
+     "throw($self, exc, val=None, tb=None, pending=False)\n--\n\n"
+     "Raise an exception in the tasklet, now or (pending) at its next turn. (Stackless)"},
+    {"raise_exception", gosp_tasklet_raise_exception, METH_VARARGS,
+     "raise_exception($self, exc_class, /, *args)\n--\n\nRaise exc_class(*args) in the tasklet now. (Stackless)"},
+    {"kill", (PyCFunction)(void (*)(void))gosp_tasklet_kill, METH_FASTCALL | METH_KEYWORDS,
+     "kill($self, pending=False)\n--\n\nRaise TaskletExit in the tasklet, which normally ends it. (Stackless)"},
+    {"join", (PyCFunction)(void (*)(void))gosp_tasklet_join, METH_FASTCALL | METH_KEYWORDS,
+     "join($self, timeout=None)\n--\n\n"
+     "Wait until the tasklet has ended. Returns the result of a spawned tasklet or raises its exception; None\n"
+     "after a kill, and for tasklets that were not made by spawn unless somebody joined before they ended.\n"
+     "timeout: seconds; TimeoutError. (threading.Thread.join, with the outcome)"},
+    {"pin", tasklet_pin, METH_NOARGS,
+     "pin($self, /)\n--\n\n"
+     "Reserve a C stack for this tasklet alone, so that foreign C code may keep pointers into it while the tasklet is\n"
+     "suspended. Call it before the tasklet starts. Returns self."},
+    {"bind_thread", (PyCFunction)(void (*)(void))tasklet_bind_thread, METH_FASTCALL,
+     "bind_thread($self, thread_id=-1, /)\n--\n\nBind a tasklet that has not started to the calling thread. (Stackless)"},
+    {"set_atomic", (PyCFunction)(void (*)(void))tasklet_set_atomic, METH_FASTCALL,
+     "set_atomic($self, flag, /)\n--\n\nSet whether run(timeout) must not interrupt it; returns the old value. (Stackless)"},
+    {"set_ignore_nesting", (PyCFunction)(void (*)(void))tasklet_set_ignore_nesting, METH_FASTCALL,
+     "set_ignore_nesting($self, flag, /)\n--\n\n"
+     "Set whether run(timeout) may interrupt it inside nested C calls; returns the old value. (Stackless)"},
+    {"set_context", gosp_tasklet_set_context, METH_O,
+     "set_context($self, context, /)\n--\n\n"
+     "Replace the contextvars.Context that the tasklet runs in. Returns self. RuntimeError while it is inside\n"
+     "Context.run. (Stackless 3.8)"},
+    {"context_run", (PyCFunction)(void (*)(void))gosp_tasklet_context_run, METH_FASTCALL | METH_KEYWORDS,
+     "context_run($self, callable, /, *args, **kwargs)\n--\n\n"
+     "Call in the calling tasklet, but in this tasklet's context; return the result. (Stackless 3.8)"},
+    {"_locals", tasklet_locals, METH_NOARGS, "_locals($self, /)\n--\n\nThe dict behind gossamer.local."},
+    {"stack", tasklet_stack, METH_NOARGS,
+     "stack($self, /)\n--\n\nIts Python stack as a traceback.StackSummary, outermost frame first; empty if it has none."},
+    {"__reduce__", tasklet_reduce, METH_NOARGS, "Pickling is not in this release: NotImplementedError."},
+    {"__reduce_ex__", tasklet_reduce, METH_O, "Pickling is not in this release: NotImplementedError."},
+    {"__setstate__", tasklet_reduce, METH_O, "Pickling is not in this release: NotImplementedError."},
+    {NULL},
+};
+
+/* ---- the type ---- */
+
+static PyMemberDef tasklet_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(TaskletObject, weakrefs), READONLY},
+    {NULL},
+};
+
+static PyObject *tasklet_repr(PyObject *self)
+{
+    TaskletObject *t = (TaskletObject *)self;
+    if (t->extras && t->extras->name)
+        return PyUnicode_FromFormat("<%s object %R at %p, %s>", Py_TYPE(self)->tp_name, t->extras->name, self,
+                                    gosp_tasklet_state(t));
+    return PyUnicode_FromFormat("<%s object at %p, %s>", Py_TYPE(self)->tp_name, self, gosp_tasklet_state(t));
+}
+
+static PyType_Slot tasklet_slots[] = {
+    {Py_tp_doc, "tasklet(func=None, args=None, kwargs=None)\n--\n\n"
+                "A microthread. tasklet(func)(*args, **kwargs) makes one that is ready to run; stackless.run() runs it.\n"
+                "It belongs to the thread that made it. (Stackless)"},
+    {Py_tp_new, tasklet_new},
+    {Py_tp_init, tasklet_init},
+    {Py_tp_call, tasklet_setup},
+    {Py_tp_dealloc, tasklet_dealloc},
+    {Py_tp_finalize, gosp_tasklet_finalize},
+    {Py_tp_traverse, tasklet_traverse},
+    {Py_tp_clear, tasklet_clear},
+    {Py_tp_repr, tasklet_repr},
+    {Py_tp_methods, gosp_tasklet_methods},
+    {Py_tp_getset, gosp_tasklet_getset},
+    {Py_tp_members, tasklet_members},
+    {0, NULL},
+};
+
+static PyType_Spec tasklet_spec = {
+    .name = "gossamer.tasklet",
+    .basicsize = sizeof(TaskletObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = tasklet_slots,
+};
+
+int gosp_tasklet_init_type(PyObject *module)
+{
+    if (!gosp.tasklet_type) {
+        gosp.tasklet_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &tasklet_spec, NULL);
+        if (!gosp.tasklet_type)
+            return -1;
+        gosp.tasklet_type->tp_vectorcall = tasklet_vectorcall;
+    }
+    return PyModule_AddObjectRef(module, "tasklet", (PyObject *)gosp.tasklet_type);
+}

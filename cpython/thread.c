@@ -1,0 +1,379 @@
+/* thread.c - a scheduler for each OS thread, and the hooks that the core calls.
+ *
+ * The scheduler of a thread is made when the thread first needs one. A guard object in the thread state's
+ * dict ends it: CPython clears that dict when the thread ends, on the thread, while Python still works.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <time.h>
+
+#include "gosp.h"
+
+gosp_globals gosp;
+__thread gosp_thread *gosp_self __attribute__((tls_model("initial-exec")));
+
+/* ---- hooks ---- */
+
+static void leave_state(gosp_thread *th, TaskletObject *from)
+{
+    PyThreadState *ts = th->ts;
+    if (GOSP_UNLIKELY(gosp_is_traced(ts)) && gosp_alive(from)) {
+        gosp_extras *extras = gosp_extras_get(from);
+        if (extras)
+            gosp_trace_save(&extras->trace, ts);
+        else
+            PyErr_WriteUnraisable((PyObject *)from); /* out of memory: its trace function is lost */
+    } else if (GOSP_UNLIKELY(from->extras != NULL)) {
+        gosp_trace_save(&from->extras->trace, ts);
+    }
+    from->context = ts->context;
+    if (GOSP_LIKELY(from->core.flags & GOSP_HAS_STATE))
+        gosp_state_save(&from->state, ts);
+    if (GOSP_UNLIKELY(th->starting == from)) {
+        /* Its function has begun, so the frame holds what it needs. */
+        th->starting = NULL;
+        th->late_func = th->start_func;
+        th->late_tuple = th->start_tuple;
+    }
+}
+
+static void enter_state(gosp_thread *th, TaskletObject *to, int was_traced)
+{
+    PyThreadState *ts = th->ts;
+    if (GOSP_UNLIKELY(!(to->core.flags & GOSP_HAS_STATE))) {
+        th->start_args = to->fresh.args;
+        th->start_kwargs = to->fresh.kwargs;
+        gosp_state_start(&to->state);
+        to->core.flags |= GOSP_HAS_STATE;
+    }
+    gosp_state_restore(&to->state, ts);
+    PyObject *context = to->context;
+    if (context != ts->context) {
+        ts->context = context;
+        gosp_context_changed(ts);
+    }
+    to->context = NULL;
+    if (GOSP_UNLIKELY(to->extras || was_traced))
+        gosp_trace_restore(to->extras ? &to->extras->trace : NULL, ts);
+}
+
+static void hook_swap(gos_tasklet *from, gos_tasklet *to)
+{
+    gosp_thread *th = gosp_thread_of(from->sched);
+    int traced = gosp_is_traced(th->ts);
+    leave_state(th, gosp_of(from));
+    enter_state(th, gosp_of(to), traced);
+}
+
+static void hook_hold(gos_tasklet *t)
+{
+    Py_INCREF(gosp_of(t));
+}
+
+static void hook_drop(gos_tasklet *t)
+{
+    Py_DECREF(gosp_of(t));
+}
+
+static void hook_drop_value(void *value)
+{
+    Py_DECREF((PyObject *)value);
+}
+
+/* Sleep with the GIL released; signals are handled at once on the main thread. */
+static int hook_idle(gos_sched *s, int64_t deadline_ns)
+{
+    (void)s;
+    struct timespec until = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
+    int rc;
+    do {
+        Py_BEGIN_ALLOW_THREADS
+        rc = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+        Py_END_ALLOW_THREADS
+        if (PyErr_CheckSignals() < 0)
+            return GOS_EHOOK;
+    } while (rc == EINTR);
+    return GOS_OK;
+}
+
+static void *hook_take_error(gos_sched *s)
+{
+    (void)s;
+    return gosp_bomb_from_error();
+}
+
+static void hook_evicting(gos_tasklet *t, void *near_edge, void *far_edge)
+{
+    TaskletObject *self = gosp_of(t);
+    if (!(t->flags & GOSP_HAS_STATE))
+        return;
+    gosp_chunk_learn(&self->state);
+    gosp_frames_evicting(&self->state, near_edge, far_edge);
+}
+
+static void hook_restored(gos_tasklet *t)
+{
+    if (t->flags & GOSP_HAS_STATE)
+        gosp_frames_restored(&gosp_of(t)->state);
+}
+
+/* ---- the body of a tasklet ---- */
+
+/* Objects that a call of func needs until it returns. A Python function's frame holds its own references
+ * once it runs, so those are released at the first switch away; for other callables they are kept where the
+ * collector sees them. */
+static PyObject *call_keeping(TaskletObject *t, PyObject *func, PyObject *args, PyObject *kwargs)
+{
+    gosp_thread *th = gosp_thread_of(t->core.sched);
+    if (PyFunction_Check(func) && !kwargs) {
+        th->starting = t;
+        th->start_func = func;
+        th->start_tuple = args;
+        PyObject *result = PyObject_Call(func, args, NULL);
+        if (th->starting == t) {
+            th->starting = NULL;
+            Py_DECREF(func);
+            Py_DECREF(args);
+        }
+        return result;
+    }
+    PyObject *keep = PyTuple_New(3);
+    if (keep) {
+        PyTuple_SET_ITEM(keep, 0, func);
+        PyTuple_SET_ITEM(keep, 1, args);
+        PyTuple_SET_ITEM(keep, 2, Py_XNewRef(kwargs));
+    }
+    t->state.call = keep;
+    PyObject *result = keep ? PyObject_Call(func, args, kwargs) : NULL;
+    t->state.call = NULL;
+    if (keep) {
+        Py_DECREF(keep);
+    } else {
+        Py_DECREF(func);
+        Py_DECREF(args);
+    }
+    Py_XDECREF(kwargs);
+    return result;
+}
+
+/* Undo what the tasklet's code left in the thread state. */
+static void clean_state(gosp_thread *th, TaskletObject *t, void *chunk)
+{
+    PyThreadState *ts = th->ts;
+    if (GOSP_UNLIKELY(gosp_is_traced(ts))) { /* counted by the interpreter: switch off properly */
+        ts->tracing = 0;
+        PyEval_SetTrace(NULL, NULL);
+        PyEval_SetProfile(NULL, NULL);
+    }
+    Py_CLEAR(t->state.exc_state.exc_value);
+    gosp_chunk_remove(ts, chunk);
+    PyObject_Free(chunk);
+}
+
+static void *hook_body(gos_tasklet *core)
+{
+    TaskletObject *t = gosp_of(core);
+    gosp_thread *th = gosp_thread_of(core->sched);
+    PyObject *func = core->value, *args = th->start_args, *kwargs = th->start_kwargs, *result;
+    core->value = NULL;
+    th->start_args = th->start_kwargs = NULL;
+    size_t bytes;
+    void *chunk = gosp_chunk_alloc(th, func, &bytes);
+    if (chunk)
+        gosp_chunk_install(th->ts, chunk, bytes); /* without, CPython maps its 16 KiB: more memory, same result */
+    gosp_tracing_resumed(th->ts);
+    gosp_settle(th);
+    if (GOSP_LIKELY(!Bomb_Check(func))) {
+        result = call_keeping(t, func, args, kwargs);
+    } else { /* thrown into before it ran */
+        Py_DECREF(args);
+        Py_XDECREF(kwargs);
+        result = gosp_bomb_raise(func);
+    }
+    void *failure = GOSP_LIKELY(result && !(core->flags & GOSP_KEEP_RESULT) && !t->extras) ? (Py_DECREF(result), NULL)
+                                                                                            : gosp_outcome_of(th, t, result);
+    clean_state(th, t, chunk);
+    core->flags = (core->flags & ~(uint32_t)GOSP_HAS_STATE) | GOSP_ENDED;
+    t->fresh.args = t->fresh.kwargs = NULL;
+    return failure;
+}
+
+void gosp_settle_slow(gosp_thread *th)
+{
+    PyObject *func = th->late_func, *tuple = th->late_tuple;
+    th->late_func = th->late_tuple = NULL;
+    gos_settle(&th->sched);
+    Py_XDECREF(func);
+    Py_XDECREF(tuple);
+}
+
+static const gos_hooks hooks = {
+    .body = hook_body,
+    .swap = hook_swap,
+    .hold = hook_hold,
+    .drop = hook_drop,
+    .drop_value = hook_drop_value,
+    .idle = hook_idle,
+    .take_error = hook_take_error,
+    .evicting = hook_evicting,
+    .restored = hook_restored,
+};
+
+/* ---- life of a thread ---- */
+
+static const char guard_name[] = "gossamer.thread";
+
+void gosp_update_notify(void)
+{
+    for (gosp_thread *th = gosp.threads; th; th = th->next)
+        th->sched.notify = gosp.schedule_callback || gosp.fast_schedule_callback ? gosp_call_schedule_callback : NULL;
+}
+
+/* Its tasklets get TaskletExit, as at the end of a thread in Stackless; what survives is abandoned. */
+void gosp_thread_kill_all(gosp_thread *th)
+{
+    PyObject *list = gosp_list_tasklets(th);
+    if (!list) {
+        PyErr_WriteUnraisable(NULL);
+        return;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
+        TaskletObject *t = (TaskletObject *)PyList_GET_ITEM(list, i);
+        if (t == th->main || &t->core == th->sched.current || !gosp_alive(t))
+            continue;
+        if (!gosp_has_stack(t) && t->core.place == GOS_NOWHERE)
+            continue;
+        if (gosp_kill(th, t, 0) < 0) /* what leaves a dying tasklet is discarded */
+            PyErr_Clear();
+    }
+    Py_DECREF(list);
+}
+
+/* Tasklets that outlive their thread are dead, with their stacks gone. */
+static void orphan_all(gosp_thread *th)
+{
+    PyObject *list = gosp_list_tasklets(th);
+    if (!list) {
+        PyErr_Clear();
+        return;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
+        TaskletObject *t = (TaskletObject *)PyList_GET_ITEM(list, i);
+        if (t->core.place == GOS_IN_RING && t != th->main)
+            gos_sched_remove(&th->sched, &t->core);
+        else if (gos_sched_unlink(&th->sched, &t->core, GOS_OK))
+            Py_DECREF(t);
+        t->core.flags &= ~(uint32_t)(GOS_F_READY | GOS_F_STARTED);
+        t->core.sched = NULL;
+    }
+    Py_DECREF(list);
+}
+
+static void end_thread(PyObject *capsule)
+{
+    gosp_thread *th = PyCapsule_GetPointer(capsule, guard_name);
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    int here = gosp_self == th && th->sched.current == &th->main->core;
+    if (!gosp_finalizing()) { /* else the exit handler has killed what could be killed */
+        if (here)
+            gosp_thread_kill_all(th);
+        orphan_all(th);
+    }
+    for (gosp_thread **link = &gosp.threads; *link; link = &(*link)->next) {
+        if (*link == th) {
+            *link = th->next;
+            break;
+        }
+    }
+    if (gosp_self == th)
+        gosp_self = NULL;
+    TaskletObject *main = th->main;
+    if (here) {
+        main->core.place = GOS_NOWHERE;
+        Py_DECREF(main); /* the ring's reference */
+        gos_sched_fini(&th->sched);
+    }
+    Py_DECREF(main);
+    PyMem_Free(th);
+    PyErr_Restore(type, value, traceback);
+}
+
+static gosp_thread *thread_new(PyThreadState *ts)
+{
+    gosp_thread *th = PyMem_Calloc(1, sizeof *th);
+    if (!th) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    TaskletObject *main = gosp_tasklet_new(NULL, gosp.tasklet_type);
+    if (!main) {
+        PyMem_Free(th);
+        return NULL;
+    }
+    int rc = gos_sched_init(&th->sched, &main->core, &hooks, &gosp.config);
+    if (rc != GOS_OK) {
+        if (rc == GOS_ENOTSUP)
+            PyErr_SetString(PyExc_ImportError, "this process runs with hardware shadow stacks, which stack switching "
+                                               "violates: switch them off (GLIBC_TUNABLES=glibc.cpu.x86_shstk=off)");
+        else
+            PyErr_NoMemory();
+        Py_DECREF(main);
+        PyMem_Free(th);
+        return NULL;
+    }
+    main->core.flags |= GOSP_HAS_STATE;
+    gosp_state_start(&main->state);
+    th->main = main;
+    th->ts = ts;
+    th->thread_id = ts->thread_id;
+    th->sched.embedder = th;
+    return th;
+}
+
+gosp_thread *gosp_thread_enter(void)
+{
+    PyThreadState *ts = PyThreadState_Get();
+    gosp_thread *th = gosp_self;
+    if (th && th->ts == ts)
+        return th;
+    if (th) {
+        PyErr_SetString(PyExc_RuntimeError, "tasklets cannot be used from a second thread state of the same thread");
+        return NULL;
+    }
+    if (ts->interp != PyInterpreterState_Main()) {
+        PyErr_SetString(PyExc_RuntimeError, "tasklets cannot be used in a subinterpreter");
+        return NULL;
+    }
+    PyObject *dict = PyThreadState_GetDict();
+    th = dict ? thread_new(ts) : NULL;
+    if (!th) {
+        if (!PyErr_Occurred())
+            PyErr_NoMemory();
+        return NULL;
+    }
+    th->next = gosp.threads;
+    gosp.threads = th;
+    gosp_self = th;
+    PyObject *guard = PyCapsule_New(th, guard_name, end_thread);
+    if (!guard || PyDict_SetItemString(dict, guard_name, guard) < 0) {
+        if (!guard) {
+            gosp.threads = th->next;
+            gosp_self = NULL;
+            gos_sched_fini(&th->sched);
+            PyMem_Free(th);
+        }
+        Py_XDECREF(guard); /* ends the thread's scheduler, if it was made */
+        return NULL;
+    }
+    Py_DECREF(guard);
+    gosp_update_notify();
+    if (gosp.schedule_callback)
+        gosp_call_schedule_callback(NULL, &th->main->core);
+    return th;
+}
+
+int gosp_threads_init(void)
+{
+    return gosp_thread_current() ? 0 : -1;
+}
