@@ -210,10 +210,18 @@ static PyObject *get_waiting_on(PyObject *self, void *unused)
 
 /* ---- values and frames ---- */
 
+/* Once the call is complete, the register holds its function, out of sight and out of reach. */
+static int holds_call(TaskletObject *t)
+{
+    PyObject *value = t->core.value;
+    return gosp_alive(t) && !(t->core.flags & GOSP_HAS_STATE) && value && !Bomb_Check(value);
+}
+
 static PyObject *get_tempval(PyObject *self, void *unused)
 {
     (void)unused;
-    PyObject *value = ((TaskletObject *)self)->core.value;
+    TaskletObject *t = (TaskletObject *)self;
+    PyObject *value = holds_call(t) ? NULL : t->core.value;
     return Py_NewRef(value ? value : Py_None);
 }
 
@@ -225,12 +233,9 @@ static int set_tempval(PyObject *self, PyObject *value, void *unused)
         return -1;
     }
     gos_tasklet *t = &((TaskletObject *)self)->core;
+    if (holds_call((TaskletObject *)self))
+        return 0; /* a tasklet that has not started is resumed with nothing */
     PyObject *old = t->value;
-    int unstarted_call = (t->flags & GOS_F_READY) && !(t->flags & (GOSP_HAS_STATE | GOS_F_MAIN));
-    if (unstarted_call && !PyCallable_Check(value) && !Bomb_Check(value)) {
-        PyErr_SetString(PyExc_TypeError, "tempval of a tasklet that has not started is the function it will run: it must be callable");
-        return -1;
-    }
     t->value = Py_NewRef(value);
     Py_XDECREF(old);
     return 0;
