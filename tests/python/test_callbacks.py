@@ -166,23 +166,47 @@ class TestChannelCallback:
         assert log == [1] and not t.alive
 
     def test_callback_that_kills_the_waiting_partner(self, channel_callback):
-        """The partner is gone when the callback returns: the send must look again."""
-        c, log = stackless.channel(), []
-        t = blocked_tasklet(c)
-        stackless.tasklet(log.append)("other")
+        """Either the kill is refused, or the partner is gone and the send must look again."""
+        c, refused, got = stackless.channel(), [], []
+        t = stackless.tasklet(lambda: got.append(c.receive()))()
+        t.run()
+        stackless.tasklet(nothing)()
 
         def cb(*args):
             channel_callback(None)
-            t.kill()
+            try:
+                t.kill()
+            except RuntimeError as e:
+                refused.append(str(e))
         channel_callback(cb)
         stackless.current.block_trap = True
         try:
-            with pytest.raises(RuntimeError):
+            c.send("v")
+        except RuntimeError as e:
+            assert not refused and "blocked" in str(e)
+        finally:
+            stackless.current.block_trap = False
+        stackless.run()
+        assert got == ["v"] * len(refused) and refused in ([], ["switch_trap"])
+        assert not t.alive and c.balance == 0 and c.queue is None
+
+    def test_callback_that_kills_the_waiting_partner_later(self, channel_callback):
+        """A pending kill needs no switch: the send finds nobody waiting any more."""
+        c, log = stackless.channel(), []
+        t = blocked_tasklet(c)
+
+        def cb(*args):
+            channel_callback(None)
+            t.kill(pending=True)
+        channel_callback(cb)
+        stackless.current.block_trap = True
+        try:
+            with pytest.raises(RuntimeError, match="does not like to be blocked"):
                 c.send("v")
         finally:
             stackless.current.block_trap = False
         stackless.run()
-        assert log == ["other"] and not t.alive and c.balance == 0 and c.queue is None
+        assert log == [] and not t.alive and c.balance == 0
 
     def test_callback_that_switches(self, channel_callback):
         c, log = stackless.channel(), []
@@ -206,15 +230,16 @@ class TestChannelCallback:
         t = blocked_tasklet(c)
 
         def cb(*args):
-            log.append(sys.getrefcount(cb) > 1)
             channel_callback(None)
+            gc.collect()
+            log.append("still running")
         w = weakref.ref(cb)
         channel_callback(cb)
         del cb
         c.send(1)
         stackless.run()
         gc.collect()
-        assert w() is None and not t.alive
+        assert log == ["still running"] and w() is None and not t.alive
 
     def test_callback_changes_what_is_sent(self, channel_callback):
         c, got = stackless.channel(), []

@@ -432,9 +432,8 @@ class TestSendSequence:
     def test_iterator_that_switches(self):
         c, d, got = stackless.channel(), stackless.channel(), []
         stackless.tasklet(lambda: [got.append(x) for x in c])()
-        stackless.tasklet(lambda: d.send_sequence("xyz"))()
+        stackless.tasklet(lambda: (d.send_sequence("xyz"), d.send_exception(StopIteration)))()
         stackless.run()
-        d.close()
         assert c.send_sequence(d) == 3
         c.send_exception(StopIteration)
         stackless.run()

@@ -177,7 +177,7 @@ EVICTED = """
             return rec(n - 1, tag)
         return c.receive()
     c = stackless.channel()
-    ts = [stackless.tasklet(rec)(n % 9, n) for n in range(%(many)d)]
+    ts = [stackless.tasklet(rec)(n %% 9, n) for n in range(%(many)d)]
     stackless.run()
     gc.collect()
     def walk(t):

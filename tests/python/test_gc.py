@@ -1,5 +1,6 @@
 """The collector and suspended tasklets: cycles through frames, blocked tasklets, refusals."""
 import gc
+import sys
 import weakref
 
 import pytest
@@ -326,15 +327,19 @@ class TestRefusals:
                     pause()
                 except TaskletExit:
                     count.append(me.alive)
-        w = weakref.ref(stackless.tasklet(f)())
+        number = id(stackless.tasklet(f)())
         stackless.run()
         gc.collect()
-        assert len(count) == 10 and gc.garbage == [w()]
+        assert len(count) == 10 and [id(t) for t in gc.garbage] == [number]
         survivor = gc.garbage.pop()
         while survivor.alive:
             survivor.kill()
 
-    def test_error_while_being_collected(self):
+    def test_error_while_being_collected(self, monkeypatch):
+        """Main, which runs the collector, cannot raise it from there."""
+        seen = []
+        monkeypatch.setattr(sys, "unraisablehook", lambda u: seen.append(u.exc_type))
+
         def f():
             me = stackless.current
             try:
@@ -343,10 +348,23 @@ class TestRefusals:
                 raise KeyError("while dying", me.alive)
         stackless.tasklet(f)()
         stackless.run()
+        gc.collect()
+        stackless.run()
+        assert seen == [KeyError]
+
+    def test_error_while_being_collected_by_a_tasklet(self):
+        def f():
+            me = stackless.current
+            try:
+                pause()
+            finally:
+                raise KeyError("while dying", me.alive)
+        stackless.tasklet(f)()
+        stackless.run()
+        stackless.tasklet(gc.collect)()
         with pytest.raises(KeyError):
-            gc.collect()
-            stackless.schedule()
             stackless.run()
+        stackless.run()
 
     def test_cleanup_that_sends(self):
         log, c = [], stackless.channel()
@@ -372,8 +390,9 @@ class TestRefusals:
             try:
                 pause()
             finally:
-                stackless.schedule(None)
                 log.append((n, me.alive))
+                stackless.schedule(None)         # it gets its second TaskletExit here
+                log.append("never")
         for n in range(20):
             stackless.tasklet(f)(n)
         stackless.run()

@@ -465,10 +465,11 @@ def test_deep_recursion_through_c():
 
 def test_pdb_breakpoint_in_a_tasklet():
     done = python("""
-        import io, pdb, stackless
+        import io, pdb, stackless, sys
         def f():
             x = 41
-            pdb.Pdb(stdin=io.StringIO("p x + 1\\nn\\nw\\nc\\n"), nosigint=True).set_trace()
+            pdb.Pdb(stdin=io.StringIO("p x + 1\\nn\\nw\\nc\\n"), stdout=sys.stdout,
+                    nosigint=True).set_trace()
             stackless.schedule(None)
             x += 1
             print("x is", x)

@@ -104,6 +104,7 @@ def throw_caught(w):
     t = stackless.tasklet(catcher)(w)
     t.run()
     t.throw(KeyError, w.error)
+    w.error.__traceback__ = None
 
 
 def throw_pending_twice(w):

@@ -1,5 +1,6 @@
 """Spec appendix A: every text of the message catalogue that one thread can provoke."""
 import contextvars
+import threading
 
 import pytest
 
@@ -85,7 +86,7 @@ def bind_scheduled():
 def bind_runnable_thread():
     t = stackless.tasklet(nothing)()
     try:
-        t.bind_thread()
+        t.bind_thread(threading.get_ident())
     finally:
         t.kill()
 
@@ -139,7 +140,8 @@ CATALOGUE = [
     (RuntimeError, "You cannot throw to a dead tasklet", lambda: dead().throw(ValueError)),
     (RuntimeError, "You cannot throw to a dead tasklet", lambda: dead().raise_exception(KeyError)),
     (RuntimeError, "can't (re)bind a runnable tasklet", bind_runnable_thread),
-    (RuntimeError, "can't (re)bind a runnable tasklet", lambda: blocked_tasklet().bind_thread()),
+    (RuntimeError, "can't (re)bind a runnable tasklet", lambda: blocked_tasklet().bind_thread(
+        threading.get_ident())),
     (ValueError, "bad thread", lambda: tasklet().bind_thread(1)),
     (OverflowError, "can't convert negative value to unsigned int",
      lambda: tasklet().bind_thread(-2)),
