@@ -47,7 +47,8 @@ class Creature:
                 world.sleep(self.pace)
                 self.enemy.hit(self.strength, self)
         except TaskletExit:
-            print(f"[{world.time:2}] {self.name} falls")
+            if self.life <= 0:  # not at the end of the program, which ends all tasklets
+                print(f"[{world.time:2}] {self.name} falls")
             raise
 
     def hit(self, strength, by):

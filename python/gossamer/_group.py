@@ -59,7 +59,7 @@ class Group:
         if not callable(func):
             raise TypeError(f"Group.spawn() needs a callable, not {type(func).__name__}")
         t = _gossamer.spawn(_member, self, func, args, kwargs, name=name)
-        t._set_owned()
+        t._quiet = True
         self._live[t] = None
         self._started += 1
         return t
@@ -164,6 +164,6 @@ def joinall(tasklets: Iterable[tasklet], timeout: float | None = None) -> list[A
     for t in waiting:
         # Then it keeps its result and its error for join(), even if spawn() did not make it.  Without this the error of a later
         # one would come out of the wait for an earlier one, as an error of main.
-        t._set_owned()
+        t._quiet = True
     deadline = _deadline(timeout)
     return [t.join(_left(deadline)) for t in waiting]

@@ -215,10 +215,11 @@ class _Graph:
         return lines
 
     def list_lines(self) -> list[str]:
-        # A million tasklets take a second to look at; who is current or main comes first in any case.
-        first = [t for t in self.tasklets if t is self.current or t.is_main]
-        rest = [t for t in self.tasklets if not (t is self.current or t.is_main)]
-        ordered = first + rest
+        # The one that failed comes first, then main, then the others as they are.
+        def rank(t: Any) -> int:
+            return 0 if t is self.current else 1 if t.is_main else 2
+
+        ordered = sorted(self.tasklets, key=rank)
         lines = [line for t in ordered[:LIMIT] for line in self.tasklet_lines(t)]
         return lines + self.summary_lines(ordered[LIMIT:])
 
@@ -238,6 +239,9 @@ class _Graph:
                 if other is t:
                     return path[position:]
         return None
+
+    def few(self, text: str, channels: list[Any]) -> str:
+        return f"{text} {self.label(channels[0])}" if len(channels) == 1 else f"{text} any of {len(channels):,} channels"
 
     def advice(self) -> str:
         cycle = self.cycle()
@@ -262,15 +266,15 @@ class _Graph:
                 "use the same channel, or let one side do its operations in the other order."
             )
         if receivers:
-            channels = " or to ".join(map(self.label, receivers[:3]))
+            who = self.few("nobody is left who could send to", receivers)
             return (
-                f"nobody is left who could send to {channels}: spawn() the sender before the receive(), end the "
+                f"{who}: spawn() the sender before the receive(), end the "
                 "receivers with send_exception(StopIteration) when there is no more to come, or use receive(timeout=...)."
             )
         if senders:
-            channels = " or from ".join(map(self.label, senders[:3]))
+            who = self.few("nobody is left who could receive from", senders)
             return (
-                f"nobody is left who could receive from {channels}: spawn() the receiver before the send(), use a "
+                f"{who}: spawn() the receiver before the send(), use a "
                 "BufferedChannel, or use send(timeout=...)."
             )
         if selects:
