@@ -63,7 +63,7 @@ PyObject *gosp_channel_receive_value(gosp_thread *th, ChannelObject *ch, int64_t
 static inline void note_wait(gosp_thread *th, PyObject *self, PyObject *const *args, Py_ssize_t n, int send)
 {
     if (gos_channel_would_block(&((ChannelObject *)self)->core, send))
-        gosp_frames_note_call(&gosp_current(th)->state, th->ts, self, args, n);
+        gosp_frames_note_method(&gosp_current(th)->state, th->ts, self, args, n);
 }
 
 static PyObject *channel_send(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -148,12 +148,14 @@ static PyObject *channel_send_sequence(PyObject *self, PyObject *iterable)
     return PyErr_Occurred() ? NULL : PyLong_FromSsize_t(count);
 }
 
-static PyObject *channel_next(PyObject *self)
+__attribute__((noinline)) static PyObject *channel_next(PyObject *self)
 {
     ChannelObject *ch = (ChannelObject *)self;
     gosp_thread *th = gosp_thread_current();
     if (!th || (ch->core.closing && gos_channel_balance(&ch->core) <= 0))
         return NULL; /* without an error: StopIteration */
+    if (gos_channel_would_block(&ch->core, 0))
+        gosp_frames_note_iteration(&gosp_current(th)->state, th->ts, self, __builtin_return_address(0));
     return gosp_channel_receive_value(th, ch, GOS_FOREVER);
 }
 
@@ -325,11 +327,25 @@ static PyObject *buffered_new(PyTypeObject *type, PyObject *args, PyObject *kwar
     return (PyObject *)ch;
 }
 
+static Py_ssize_t buffered_length(PyObject *self)
+{
+    gos_channel *ch = &((ChannelObject *)self)->core;
+    return gos_channel_balance(ch) - ch->waiting;
+}
+
+static int buffered_bool(PyObject *self)
+{
+    (void)self;
+    return 1; /* an empty channel is still a channel */
+}
+
 static PyType_Slot buffered_slots[] = {
     {Py_tp_doc, "BufferedChannel(capacity)\n--\n\n"
                 "A channel that keeps up to capacity values: send waits only while it is full, receive only while it is\n"
-                "empty. balance counts kept values and blocked senders. (Go)"},
+                "empty. len() is the number of kept values; balance also counts blocked senders. (Go)"},
     {Py_tp_new, buffered_new},
+    {Py_sq_length, buffered_length},
+    {Py_nb_bool, buffered_bool},
     {Py_tp_traverse, channel_traverse},
     {Py_tp_clear, channel_clear},
     {0, NULL},

@@ -69,7 +69,23 @@ void *gosp_chunk_alloc(gosp_thread *th, PyObject *func, size_t *bytes)
     if (size > BIGGEST)
         return NULL;
     *bytes = (size + 15) & ~(size_t)15;
+    if (*bytes == COMFORT && th->chunk_count > 0)
+        return th->chunks[--th->chunk_count];
     return PyObject_Malloc(*bytes);
+}
+
+void gosp_chunk_free(gosp_thread *th, void *chunk, size_t bytes)
+{
+    if (bytes == COMFORT && th->chunk_count < GOSP_CACHED_CHUNKS)
+        th->chunks[th->chunk_count++] = chunk;
+    else
+        PyObject_Free(chunk);
+}
+
+void gosp_chunk_cache_clear(gosp_thread *th)
+{
+    while (th->chunk_count > 0)
+        PyObject_Free(th->chunks[--th->chunk_count]);
 }
 
 /* ---- CPython's chunks ---- */

@@ -138,6 +138,32 @@ void gosp_trace_forget(TaskletObject *t)
     PyErr_Restore(type, value, traceback);
 }
 
+static void adopt(PyObject *threading, const char *getter, const char *setter)
+{
+    PyObject *function = PyObject_CallMethod(threading, getter, NULL);
+    PyObject *set = PySys_GetObject(setter);
+    if (function && function != Py_None && set) {
+        PyObject *done = PyObject_CallOneArg(set, function);
+        Py_XDECREF(done);
+    }
+    Py_XDECREF(function);
+}
+
+/* Tools that follow new threads (coverage, debuggers) leave a function with threading; a tasklet that their
+ * code starts is as new. Nobody called threading.settrace: nothing happens, as on Stackless. */
+void gosp_trace_adopt(void)
+{
+    PyObject *threading = PyImport_ImportModule("threading");
+    if (threading) {
+        adopt(threading, "getprofile", "setprofile");
+        if (!PyErr_Occurred())
+            adopt(threading, "gettrace", "settrace");
+        Py_DECREF(threading);
+    }
+    if (PyErr_Occurred())
+        PyErr_WriteUnraisable(NULL);
+}
+
 static const gosp_trace *trace_of(TaskletObject *t, gosp_trace *buffer)
 {
     gos_sched *s = t->core.sched;

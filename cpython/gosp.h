@@ -26,9 +26,13 @@ enum {
     GOSP_KEEP_RESULT = GOS_F_USER << 1, /* spawned: the outcome is kept for join */
     GOSP_OWNED = GOS_F_USER << 2,       /* in a Group: errors are the group's business, never main's */
     GOSP_ENDED = GOS_F_USER << 3,       /* its function has ended, and none was bound since */
+    GOSP_TRACE_ME = GOS_F_USER << 5,    /* bound by traced code: starts with threading.settrace's function, if any */
+    GOSP_UNTRACKED = GOS_F_USER << 4,   /* hidden from the collector, see gosp_track */
 };
 
 typedef struct gosp_extras gosp_extras;
+
+enum { GOSP_CACHED_CHUNKS = 32 };
 
 typedef struct TaskletObject {
     PyObject_HEAD
@@ -77,6 +81,8 @@ typedef struct gosp_thread {
     PyObject *start_func, *start_tuple;
     PyObject *late_func, *late_tuple; /* ... to be released by whoever runs next */
     TaskletObject *channel_callback_in; /* inside the channel callback: no channel operations */
+    void *chunks[GOSP_CACHED_CHUNKS]; /* free first chunks of the usual size */
+    int chunk_count;
     PyObject *failed_on; /* what the last failed channel operation was on, for deadlock reports (borrowed) */
     int failed_direction;
     struct gosp_thread *next;
@@ -141,6 +147,25 @@ static inline int gosp_alive(const TaskletObject *t)
 static inline int gosp_has_stack(const TaskletObject *t)
 {
     return (t->core.flags & (GOS_F_STARTED | GOS_F_READY)) == (GOS_F_STARTED | GOS_F_READY);
+}
+
+/* A tasklet in the run queue is alive anyway, so the collector need not look at it: most tasklets of a busy
+ * program never get tracked. It must be tracked wherever else it can be: before its first setup, and from
+ * when it leaves the queue for the first time. */
+static inline void gosp_track(TaskletObject *t)
+{
+    if (t->core.flags & GOSP_UNTRACKED) {
+        t->core.flags &= ~(uint32_t)GOSP_UNTRACKED;
+        PyObject_GC_Track(t);
+    }
+}
+
+static inline void gosp_untrack(TaskletObject *t)
+{
+    if (!(t->core.flags & GOSP_UNTRACKED)) {
+        t->core.flags |= GOSP_UNTRACKED;
+        PyObject_GC_UnTrack(t);
+    }
 }
 
 #define Tasklet_Check(op) PyObject_TypeCheck(op, gosp.tasklet_type)
@@ -243,9 +268,12 @@ PyObject *gosp_get_profile(PyObject *self, void *unused);
 int gosp_set_trace(PyObject *self, PyObject *value, void *unused);
 int gosp_set_profile(PyObject *self, PyObject *value, void *unused);
 void gosp_trace_forget(TaskletObject *t);
+void gosp_trace_adopt(void); /* take what threading.settrace and setprofile say for new threads */
 
 /* chunks.c: the first chunk of the data stack, sized by what the code has used before */
 void *gosp_chunk_alloc(gosp_thread *th, PyObject *func, size_t *bytes);
+void gosp_chunk_free(gosp_thread *th, void *chunk, size_t bytes);
+void gosp_chunk_cache_clear(gosp_thread *th);
 void gosp_chunk_learn(const gosp_state *st);
 int gosp_arena_install(void);
 

@@ -1,7 +1,18 @@
 /* introspect.c - looking at schedulers and tasklets; the report that comes with a deadlock. */
 #include "gosp.h"
 
-/* The collector knows every tasklet; a list of our own would cost each of them two pointers. */
+/* Those that the collector need not see: they are in a run queue, or inside run(). */
+static int append_untracked(PyObject *list, gosp_thread *th)
+{
+    gos_sched *s = &th->sched;
+    gos_tasklet *t = s->head;
+    for (int32_t i = 0; i < s->runcount; i++, t = (gos_tasklet *)t->next)
+        if ((t->flags & GOSP_UNTRACKED) && PyList_Append(list, (PyObject *)gosp_of(t)) < 0)
+            return -1;
+    return 0;
+}
+
+/* The collector knows the rest; a list of our own would cost each tasklet two pointers. */
 PyObject *gosp_list_tasklets(gosp_thread *only)
 {
     PyObject *gc = PyImport_ImportModule("gc");
@@ -14,6 +25,9 @@ PyObject *gosp_list_tasklets(gosp_thread *only)
         if (PyList_Append(list, op) < 0)
             Py_CLEAR(list);
     }
+    for (gosp_thread *th = gosp.threads; list && th; th = th->next)
+        if ((!only || th == only) && append_untracked(list, th) < 0)
+            Py_CLEAR(list);
     Py_XDECREF(all);
     Py_XDECREF(gc);
     return list;

@@ -210,7 +210,9 @@ PyObject *gosp_spawn(PyObject *module, PyObject *const *args, Py_ssize_t nargs, 
     PyObject *tuple = PyTuple_New(nargs - 1);
     for (Py_ssize_t i = 1; tuple && i < nargs; i++)
         PyTuple_SET_ITEM(tuple, i - 1, Py_NewRef(args[i]));
-    if (name != Py_None && !PyUnicode_Check(name))
+    if (!PyCallable_Check(args[0]))
+        PyErr_SetString(PyExc_TypeError, "tasklet function must be a callable");
+    else if (name != Py_None && !PyUnicode_Check(name))
         PyErr_Format(PyExc_TypeError, "name must be a str or None, not %.200s", Py_TYPE(name)->tp_name);
     else if (tuple)
         t = gosp_tasklet_new(th, gosp.tasklet_type);

@@ -132,13 +132,12 @@ static void release_cases(struct gos_case *cases, Py_ssize_t n)
 static struct gos_case *parse_cases(PyObject *list, Py_ssize_t *count)
 {
     PyObject *fast = PySequence_Fast(list, "select() needs a list of cases");
+    *count = -1;
     if (!fast)
         return NULL;
     Py_ssize_t n = PySequence_Fast_GET_SIZE(fast), done = 0;
     struct gos_case *cases = NULL;
-    if (n == 0)
-        PyErr_SetString(PyExc_ValueError, "select() needs at least one case");
-    else if (!(cases = PyMem_Calloc((size_t)n, sizeof *cases)))
+    if (n > 0 && !(cases = PyMem_Calloc((size_t)n, sizeof *cases)))
         PyErr_NoMemory();
     while (cases && done < n) {
         if (parse_case(PySequence_Fast_GET_ITEM(fast, done), &cases[done]) < 0) {
@@ -153,6 +152,23 @@ static struct gos_case *parse_cases(PyObject *list, Py_ssize_t *count)
     Py_DECREF(fast);
     *count = n;
     return cases;
+}
+
+/* An empty list is what a program may come to: nothing is ever ready. */
+static PyObject *select_nothing(gosp_thread *th, TaskletObject *cur, int block, int64_t deadline)
+{
+    if (!block)
+        return Py_BuildValue("(iO)", -1, Py_None);
+    if (deadline == GOS_FOREVER) {
+        PyErr_SetString(PyExc_ValueError, "select() without cases and without a timeout would wait for ever");
+        return NULL;
+    }
+    int rc = deadline ? gos_sched_sleep(&th->sched, deadline) : GOS_OK;
+    PyObject *value = gosp_resumed(th, cur, rc);
+    if (!value)
+        return NULL;
+    Py_DECREF(value);
+    return gosp_raise_status(th, GOS_ETIMEDOUT);
 }
 
 PyObject *gosp_select(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -172,12 +188,14 @@ PyObject *gosp_select(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
         PyErr_SetString(PyExc_RuntimeError, "Recursive channel call due to callbacks!");
         return NULL;
     }
+    TaskletObject *cur = gosp_current(th);
     struct gos_case *cases = parse_cases(given[0], &n);
     if (!cases)
-        return NULL;
-    TaskletObject *cur = gosp_current(th);
+        return n == 0 && !PyErr_Occurred() ? select_nothing(th, cur, block, deadline) : NULL;
+    gosp_frames_note_function(&cur->state, th->ts, (void *)gosp_select, args, nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0));
     size_t chosen = 0;
     int rc = gos_channel_select(&th->sched, cases, (size_t)n, block ? deadline : 0, &chosen);
+    cur->state.eval_top = NULL;
     if (rc == GOS_OK && chosen < (size_t)n && cases[chosen].send)
         cases[chosen].value = NULL; /* handed over */
     if (rc == GOS_ETIMEDOUT && !block) {

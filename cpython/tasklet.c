@@ -191,6 +191,8 @@ int gosp_tasklet_bind(gosp_thread *th, TaskletObject *t, PyObject *func, PyObjec
         return -1;
     }
     PyObject *new_args = NULL, *context = NULL;
+    if (GOSP_UNLIKELY(gosp_is_traced(th->ts)))
+        t->core.flags |= GOSP_TRACE_ME;
     if (with_args)
         new_args = Py_NewRef(args != Py_None ? args : gosp.empty_tuple);
     if (func != Py_None && !(context = gosp_context_share(th))) {
@@ -224,6 +226,7 @@ int gosp_tasklet_setup(gosp_thread *th, TaskletObject *t, PyObject *args, PyObje
         return -1;
     set_call(t, Py_NewRef(args), kwargs && PyDict_GET_SIZE(kwargs) ? Py_NewRef(kwargs) : NULL);
     gos_sched_insert(&th->sched, &t->core);
+    gosp_untrack(t);
     return 0;
 }
 
@@ -285,6 +288,7 @@ int gosp_tasklet_remove(gosp_thread *th, TaskletObject *t)
         return 0;
     if (gosp_check_owner(th, t) < 0)
         return -1;
+    gosp_track(t);
     gos_sched_remove(&th->sched, &t->core);
     return 0;
 }
@@ -377,7 +381,8 @@ static PyObject *tasklet_bind_thread(PyObject *self, PyObject *const *args, Py_s
             id = (unsigned long)wanted;
         }
     }
-    if (id == th->thread_id && t->core.sched == &th->sched)
+    int without_id = nargs == 0 || (PyLong_Check(args[0]) && PyLong_AsLongLong(args[0]) == -1);
+    if (without_id && t->core.sched == &th->sched)
         Py_RETURN_NONE;
     if (t->core.place != GOS_NOWHERE) {
         PyErr_SetString(PyExc_RuntimeError, "can't (re)bind a runnable tasklet");
@@ -438,7 +443,7 @@ static PyObject *tasklet_stack(PyObject *self, PyObject *unused)
 {
     (void)unused;
     PyObject *report = PyImport_ImportModule("gossamer._report");
-    PyObject *stack = report ? PyObject_CallMethod(report, "tasklet_stack", "O", self) : NULL;
+    PyObject *stack = report ? PyObject_CallMethod(report, "stack_of", "O", self) : NULL;
     Py_XDECREF(report);
     return stack;
 }

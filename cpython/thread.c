@@ -27,6 +27,8 @@ static void leave_state(gosp_thread *th, TaskletObject *from)
         gosp_trace_save(&from->extras->trace, ts);
     }
     from->context = ts->context;
+    if (from->core.place != GOS_IN_RING && gosp_alive(from))
+        gosp_track(from);
     if (GOSP_LIKELY(from->core.flags & GOSP_HAS_STATE))
         gosp_state_save(&from->state, ts);
     if (GOSP_UNLIKELY(th->starting == from)) {
@@ -129,7 +131,7 @@ static PyObject *call_keeping(TaskletObject *t, PyObject *func, PyObject *args, 
         th->starting = t;
         th->start_func = func;
         th->start_tuple = args;
-        PyObject *result = PyObject_Call(func, args, NULL);
+        PyObject *result = PyObject_Vectorcall(func, &PyTuple_GET_ITEM(args, 0), (size_t)PyTuple_GET_SIZE(args), NULL);
         if (th->starting == t) {
             th->starting = NULL;
             Py_DECREF(func);
@@ -157,7 +159,7 @@ static PyObject *call_keeping(TaskletObject *t, PyObject *func, PyObject *args, 
 }
 
 /* Undo what the tasklet's code left in the thread state. */
-static void clean_state(gosp_thread *th, TaskletObject *t, void *chunk)
+static void clean_state(gosp_thread *th, TaskletObject *t, void *chunk, size_t bytes)
 {
     PyThreadState *ts = th->ts;
     if (GOSP_UNLIKELY(gosp_is_traced(ts))) { /* counted by the interpreter: switch off properly */
@@ -167,7 +169,8 @@ static void clean_state(gosp_thread *th, TaskletObject *t, void *chunk)
     }
     Py_CLEAR(t->state.exc_state.exc_value);
     gosp_chunk_remove(ts, chunk);
-    PyObject_Free(chunk);
+    if (chunk)
+        gosp_chunk_free(th, chunk, bytes);
 }
 
 static void *hook_body(gos_tasklet *core)
@@ -177,12 +180,16 @@ static void *hook_body(gos_tasklet *core)
     PyObject *func = core->value, *args = th->start_args, *kwargs = th->start_kwargs, *result;
     core->value = NULL;
     th->start_args = th->start_kwargs = NULL;
-    size_t bytes;
+    size_t bytes = 0;
     void *chunk = gosp_chunk_alloc(th, func, &bytes);
     if (chunk)
         gosp_chunk_install(th->ts, chunk, bytes); /* without, CPython maps its 16 KiB: more memory, same result */
     gosp_tracing_resumed(th->ts);
     gosp_settle(th);
+    if (GOSP_UNLIKELY(core->flags & GOSP_TRACE_ME)) {
+        core->flags &= ~(uint32_t)GOSP_TRACE_ME;
+        gosp_trace_adopt();
+    }
     if (GOSP_LIKELY(!Bomb_Check(func))) {
         result = call_keeping(t, func, args, kwargs);
     } else { /* thrown into before it ran */
@@ -192,9 +199,11 @@ static void *hook_body(gos_tasklet *core)
     }
     void *failure = GOSP_LIKELY(result && !(core->flags & GOSP_KEEP_RESULT) && !t->extras) ? (Py_DECREF(result), NULL)
                                                                                             : gosp_outcome_of(th, t, result);
-    clean_state(th, t, chunk);
+    clean_state(th, t, chunk, bytes);
     core->flags = (core->flags & ~(uint32_t)GOSP_HAS_STATE) | GOSP_ENDED;
     t->fresh.args = t->fresh.kwargs = NULL;
+    if (Py_REFCNT(t) > 1)
+        gosp_track(t); /* somebody keeps it */
     return failure;
 }
 
@@ -237,11 +246,17 @@ void gosp_thread_kill_all(gosp_thread *th)
         PyErr_WriteUnraisable(NULL);
         return;
     }
+    /* Nobody else may get a turn: first empty the ring, then kill one by one. */
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
         TaskletObject *t = (TaskletObject *)PyList_GET_ITEM(list, i);
-        if (t == th->main || &t->core == th->sched.current || !gosp_alive(t))
-            continue;
-        if (!gosp_has_stack(t) && t->core.place == GOS_NOWHERE)
+        if (t->core.place == GOS_IN_RING && &t->core != th->sched.current) {
+            gosp_track(t);
+            gos_sched_remove(&th->sched, &t->core);
+        }
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
+        TaskletObject *t = (TaskletObject *)PyList_GET_ITEM(list, i);
+        if (t == th->main || &t->core == th->sched.current || !gosp_has_stack(t))
             continue;
         if (gosp_kill(th, t, 0) < 0) /* what leaves a dying tasklet is discarded */
             PyErr_Clear();
@@ -289,6 +304,7 @@ static void end_thread(PyObject *capsule)
     if (gosp_self == th)
         gosp_self = NULL;
     TaskletObject *main = th->main;
+    gosp_chunk_cache_clear(th);
     if (here) {
         main->core.place = GOS_NOWHERE;
         Py_DECREF(main); /* the ring's reference */

@@ -23,13 +23,12 @@ static int make_room(gos_sched *s, gos_tasklet *from, gos_slot *slot)
     return GOS_OK;
 }
 
-static void evict_everybody(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
+/* The target, too: it then comes back from the heap, as in the worst case. */
+static void evict_everybody(gos_sched *s, gos_tasklet *from)
 {
-    for (uint32_t i = 0; i < s->slot_count; i++) {
-        gos_slot *slot = s->slots[i];
-        if (!slot->pinned && slot->owner && slot->owner != to)
-            (void)make_room(s, from, slot);
-    }
+    for (uint32_t i = 0; i < s->slot_count; i++)
+        if (!s->slots[i]->pinned)
+            (void)make_room(s, from, s->slots[i]);
 }
 
 int gosi_stack_prepare_slow(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
@@ -45,7 +44,7 @@ int gosi_stack_prepare_slow(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
         slot = s->picked;
     }
     if (s->evict_always)
-        evict_everybody(s, from, to);
+        evict_everybody(s, from);
     return slot->owner == to ? GOS_OK : make_room(s, from, slot);
 }
 

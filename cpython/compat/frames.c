@@ -6,8 +6,12 @@
  * entry frame is linked to the one after it. The bridged entry frames form a list through a field that
  * CPython does not use in them; the list moves out and in with the stack bytes.
  */
+#define _GNU_SOURCE
 #define Py_BUILD_CORE 1
 #include <Python.h>
+
+#include <dlfcn.h>
+#include <link.h>
 
 #include <internal/pycore_context.h>
 #include <internal/pycore_frame.h>
@@ -44,7 +48,7 @@ static PyCodeObject *frame_code(const frame *f)
 }
 
 /* How much of localsplus holds references now: the value stack of a frame that is inside a C call is not
- * recorded, and only counts when gosp_frames_note_call found its end. */
+ * recorded, and only counts when one of the gosp_frames_note_... found its end. */
 static Py_ssize_t live_slots(const frame *f, const gosp_state *st, int innermost)
 {
     if (f->stacktop >= 0)
@@ -78,25 +82,85 @@ int gosp_frames_traverse(const gosp_state *st, visitproc visit, void *arg)
     return 0;
 }
 
-void gosp_frames_note_call(gosp_state *st, PyThreadState *ts, PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+static frame *running_frame(PyThreadState *ts)
 {
 #if PY_VERSION_HEX < 0x030D0000
     frame *f = ts->cframe->current_frame;
 #else
     frame *f = ts->current_frame;
 #endif
-    st->eval_top = NULL;
-    if (!f || IS_ENTRY_FRAME(f))
-        return;
-    /* A method call leaves [method, self, arguments...] on the value stack. Anything else (a bound method
-     * that lends its self, a call from C) may show borrowed references: leave those alone. */
-    PyObject **stack = (PyObject **)f->localsplus + frame_code(f)->co_nlocalsplus;
-    PyObject **end = stack + frame_code(f)->co_stacksize;
+    return f && !IS_ENTRY_FRAME(f) ? f : NULL;
+}
+
+static PyObject **stack_begin(frame *f)
+{
+    return (PyObject **)f->localsplus + frame_code(f)->co_nlocalsplus;
+}
+
+static PyObject **stack_end(frame *f)
+{
+    return stack_begin(f) + frame_code(f)->co_stacksize;
+}
+
+/* Do args lie on the value stack of f, with two more words below them? */
+static int called_from(frame *f, PyObject *const *args, Py_ssize_t nargs)
+{
     PyObject **base = (PyObject **)args;
-    if (base - 2 < stack || base + nargs > end)
-        return;
-    if (base[-1] == self && base[-2] && Py_IS_TYPE(base[-2], &PyMethodDescr_Type))
+    return f && base - 2 >= stack_begin(f) && base + nargs <= stack_end(f);
+}
+
+/* A method call leaves [method, self, arguments...] on the value stack. Anything else (a bound method that
+ * lends its self, a call from C) may show borrowed references: the collector must not count those. */
+void gosp_frames_note_method(gosp_state *st, PyThreadState *ts, PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    PyObject **base = (PyObject **)args;
+    st->eval_top = NULL;
+    if (called_from(running_frame(ts), args, nargs) && base[-1] == self && base[-2] && Py_IS_TYPE(base[-2], &PyMethodDescr_Type))
         st->eval_top = base + nargs;
+}
+
+static int is_function(PyObject *op, void *meth)
+{
+    return op && PyCFunction_CheckExact(op) && (void *)PyCFunction_GET_FUNCTION(op) == meth;
+}
+
+/* A function call leaves [NULL, function, arguments...], from 3.13 on [function, NULL, arguments...]. */
+void gosp_frames_note_function(gosp_state *st, PyThreadState *ts, void *meth, PyObject *const *args, Py_ssize_t nargs)
+{
+    PyObject **base = (PyObject **)args;
+    st->eval_top = NULL;
+    if (called_from(running_frame(ts), args, nargs) &&
+        ((!base[-2] && is_function(base[-1], meth)) || (!base[-1] && is_function(base[-2], meth))))
+        st->eval_top = base + nargs;
+}
+
+static const char *eval_begin, *eval_end;
+
+/* Where the evaluation loop's code lies. */
+static void find_eval_loop(void)
+{
+    Dl_info info;
+    ElfW(Sym) *symbol = NULL;
+    if (dladdr1((void *)_PyEval_EvalFrameDefault, &info, (void **)&symbol, RTLD_DL_SYMENT) && symbol && info.dli_saddr) {
+        eval_begin = info.dli_saddr;
+        eval_end = eval_begin + symbol->st_size;
+    }
+}
+
+/* `for x in self` keeps self on top of the value stack. Words above the top are stale, those below are all
+ * in use; so the lowest word that is self is in use, if any is. One is if the evaluation loop itself called. */
+void gosp_frames_note_iteration(gosp_state *st, PyThreadState *ts, PyObject *self, const void *caller)
+{
+    st->eval_top = NULL;
+    frame *f = running_frame(ts);
+    if (!f || (const char *)caller < eval_begin || (const char *)caller >= eval_end)
+        return;
+    for (PyObject **at = stack_begin(f); at < stack_end(f); at++) {
+        if (*at == self) {
+            st->eval_top = at + 1;
+            return;
+        }
+    }
 }
 
 size_t gosp_code_words(PyObject *op)
@@ -245,6 +309,7 @@ static int layout_error(const char *what)
 int gosp_compat_init(void)
 {
     PyThreadState *ts = PyThreadState_Get();
+    find_eval_loop();
     if ((Py_Version >> 16) != (PY_VERSION_HEX >> 16))
         return layout_error("another minor version");
 #if PY_VERSION_HEX < 0x030C0000

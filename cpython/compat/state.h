@@ -155,9 +155,13 @@ size_t gosp_frames_used(const gosp_state *st, PyObject **code);
 /* Words of data stack that a call of the code takes. */
 size_t gosp_code_words(PyObject *code);
 
-/* If args points to the arguments of a call of method `name` of self, made from the value stack of the
- * running frame: remember where that stack ends, so that the collector can see all of it. */
-void gosp_frames_note_call(gosp_state *st, PyThreadState *ts, PyObject *self, PyObject *const *args, Py_ssize_t nargs);
+/* The running frame has called into us: remember where its value stack ends, if that can be known for
+ * sure, so that the collector sees all of it while the tasklet waits.
+ * note_method: args are those of a call of a method of self; note_function: of function `meth`;
+ * note_iteration: self's tp_iternext was called, and returns to `caller`. */
+void gosp_frames_note_method(gosp_state *st, PyThreadState *ts, PyObject *self, PyObject *const *args, Py_ssize_t nargs);
+void gosp_frames_note_function(gosp_state *st, PyThreadState *ts, void *meth, PyObject *const *args, Py_ssize_t nargs);
+void gosp_frames_note_iteration(gosp_state *st, PyThreadState *ts, PyObject *self, const void *caller);
 
 #include "inline.h"
 
