@@ -19,9 +19,14 @@ import sys as _sys
 
 from . import _gossamer
 from ._gossamer import (
+    PICKLEFLAGS_PICKLE_CONTEXT,
+    PICKLEFLAGS_PRESERVE_AG_FINALIZER,
+    PICKLEFLAGS_PRESERVE_TRACING_STATE,
+    PICKLEFLAGS_RESET_AG_FINALIZER,
     BufferedChannel,
     DeadlockError,
     TaskletExit,
+    __version__,
     atomic,
     bomb,
     channel,
@@ -60,12 +65,6 @@ from ._module import ComputedModule as _ComputedModule
 from ._module import computed as _computed
 from ._report import format_tasklets
 
-__version__: str = getattr(_gossamer, "__version__", "0.1.0")
-
-PICKLEFLAGS_PRESERVE_TRACING_STATE = 1
-PICKLEFLAGS_PRESERVE_AG_FINALIZER = 2
-PICKLEFLAGS_RESET_AG_FINALIZER = 4
-PICKLEFLAGS_PICKLE_CONTEXT = 8
 
 __all__ = [
     "BufferedChannel",

@@ -1,10 +1,10 @@
 """The extension module: tasklets, channels and the scheduler.  Use it through `gossamer` or `stackless`."""
 
 from contextvars import Context
-from types import FrameType, TracebackType
+from types import FrameType, GenericAlias, TracebackType
 from traceback import StackSummary
-from typing import Any, Callable, Generic, Iterable, Literal, Sequence, final
-from typing_extensions import ParamSpec, Self, TypeVar
+from typing import Any, Callable, Final, Generic, Iterable, Literal, Sequence, final
+from typing_extensions import ParamSpec, Self, TypeVar, disjoint_base
 
 # The default lets programs say plain `channel`.
 _T = TypeVar("_T", default=Any)
@@ -17,6 +17,10 @@ _ScheduleCallback = Callable[[tasklet | None, tasklet | None], object]
 _UncaughtHook = Callable[[tasklet, BaseException], object]
 
 __version__: str
+PICKLEFLAGS_PRESERVE_TRACING_STATE: Final = 1
+PICKLEFLAGS_PRESERVE_AG_FINALIZER: Final = 2
+PICKLEFLAGS_RESET_AG_FINALIZER: Final = 4
+PICKLEFLAGS_PICKLE_CONTEXT: Final = 8
 
 class TaskletExit(SystemExit): ...
 
@@ -24,6 +28,7 @@ class DeadlockError(RuntimeError):
     # The wait-for graph: every tasklet, what it waits for, its Python stack.  Also in __notes__.
     graph: str
 
+@disjoint_base
 class tasklet:
     """A microthread: a function with a stack of its own, which runs until it gives up control."""
 
@@ -101,10 +106,12 @@ class tasklet:
     @property
     def _channel(self) -> channel[Any] | None: ...
 
+@disjoint_base
 class channel(Generic[_T]):
     """A meeting point: a value is handed over when a sender and a receiver are both there."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     def __iter__(self) -> Self: ...
     def __next__(self) -> _T: ...
     def send(self, value: _T, timeout: float | None = None) -> None: ...
@@ -120,6 +127,9 @@ class channel(Generic[_T]):
     schedule_all: int
     @property
     def balance(self) -> int: ...
+    # 0 for a plain channel.
+    @property
+    def capacity(self) -> int: ...
     @property
     def queue(self) -> tasklet | None: ...
     @property
@@ -131,8 +141,6 @@ class BufferedChannel(channel[_T]):
     """A channel that holds up to `capacity` values, so that a sender need not wait for the receiver."""
 
     def __new__(cls, capacity: int) -> Self: ...
-    @property
-    def capacity(self) -> int: ...
 
 @final
 class bomb:
@@ -158,7 +166,7 @@ class atomic:
 class cstack: ...
 
 def spawn(func: Callable[..., Any], /, *args: Any, name: str | None = None, **kwargs: Any) -> tasklet: ...
-def sleep(seconds: float, /) -> None: ...
+def sleep(seconds: float) -> None: ...
 def select(
     cases: Sequence[channel[Any] | tuple[channel[Any], Any]], timeout: float | None = None, block: bool = True
 ) -> tuple[int, Any]: ...

@@ -154,7 +154,7 @@ def pipeline(root: str, limit: int, workers: int, progress: Callable[[int, str],
 
 
 def bare_messages(count: int) -> float:
-    """Seconds that `count` messages take between two tasklets that do nothing else."""
+    """Seconds of processor time that `count` messages take between two tasklets that do nothing else."""
     channel = gossamer.channel()
 
     def send() -> None:
@@ -163,7 +163,7 @@ def bare_messages(count: int) -> float:
 
     gossamer.spawn(send, name="sender")
     receive = channel.receive
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(count):
         receive()
-    return time.perf_counter() - start
+    return time.process_time() - start
