@@ -141,6 +141,8 @@ class BufferedChannel(channel[_T]):
     """A channel that holds up to `capacity` values, so that a sender need not wait for the receiver."""
 
     def __new__(cls, capacity: int) -> Self: ...
+    # How many values it holds.
+    def __len__(self) -> int: ...
 
 @final
 class bomb:

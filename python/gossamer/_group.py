@@ -97,15 +97,18 @@ class Group:
             raise RuntimeError("a member cannot wait for its own group: it would wait for itself")
         deadline = _deadline(timeout)
         while self._live:
-            t = next(iter(self._live))
-            try:
-                t.join(_left(deadline))
-            except BaseException as error:
-                # What comes out of join() is either the member's own error, which _failed() has noted, or one that
-                # concerns the caller: a timeout, a kill, a deadlock.
-                if not any(error is known for known in self.errors):
-                    raise
-            self._live.pop(t, None)
+            # A copy: members may start others, and the first key of a dict that shrinks from the front is slow to find.
+            for t in list(self._live):
+                if t not in self._live:
+                    continue
+                try:
+                    t.join(_left(deadline))
+                except BaseException as error:
+                    # What comes out of join() is either the member's own error, which _failed() has noted, or one that
+                    # concerns the caller: a timeout, a kill, a deadlock.
+                    if not any(error is known for known in self.errors):
+                        raise
+                self._live.pop(t, None)
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until every member has ended; raise an ExceptionGroup of the errors, if there were any.
