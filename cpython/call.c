@@ -3,17 +3,12 @@
 
 PyObject *gosp_resumed(gosp_thread *th, TaskletObject *cur, int rc)
 {
+    if (GOSP_LIKELY(rc == GOS_OK))
+        return gosp_resumed_hot(th, cur);
     PyObject *value = cur->core.value; /* claimed before anything can run */
     cur->core.value = NULL;
     gosp_tracing_resumed(th->ts);
     gosp_settle(th);
-    if (GOSP_LIKELY(rc == GOS_OK)) {
-        if (!value)
-            return Py_NewRef(Py_None);
-        if (GOSP_LIKELY(!Bomb_Check(value)))
-            return value;
-        return gosp_bomb_raise(value);
-    }
     if (value && Bomb_Check(value))
         return gosp_bomb_raise(value);
     Py_XDECREF(value);
@@ -28,11 +23,20 @@ PyObject *gosp_raise_status(gosp_thread *th, int rc)
     PyObject *type = PyExc_RuntimeError;
     const char *text = gos_status_text(rc);
     switch (rc) {
-    case GOS_ENOMEM: return PyErr_NoMemory();
+    case GOS_ENOMEM:
+        if (gosp.config.stacks != GOS_STACKS_OWN)
+            return PyErr_NoMemory();
+        type = PyExc_MemoryError;
+        text = "no room for another stack: with GOSSAMER_STACKS=own each started tasklet maps one (limits: vm.max_map_count, "
+               "RLIMIT_AS); GOSSAMER_STACKS=slots has no such limit";
+        break;
     case GOS_EHOOK: return NULL; /* the hook has set it */
     case GOS_EDEADLOCK:
     case GOS_ENOSENDER:
-    case GOS_ENORECEIVER: return gosp_deadlock(rc);
+    case GOS_ENORECEIVER:
+        if (gosp.threads && gosp.threads->next)
+            return gosp_not_yet("waiting on a channel for a tasklet of another thread");
+        return gosp_deadlock(rc);
     case GOS_ETRAP: text = "switch_trap"; break;
     case GOS_EBLOCKTRAP: text = "this tasklet does not like to be blocked."; break;
     case GOS_ECLOSED:

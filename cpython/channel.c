@@ -1,11 +1,13 @@
 /* channel.c - the channel type: operations, iteration, life. Attributes are in channel_attrs.c. */
 #include "gosp.h"
 
+#include "channel/hot.h"
+
 #include <structmember.h>
 
 /* ---- the operations, for Python and C ---- */
 
-static int before_operation(gosp_thread *th, ChannelObject *ch, int sending, PyObject **value)
+GOSI_COLD static int before_operation(gosp_thread *th, ChannelObject *ch, int sending, PyObject **value)
 {
     if (GOSP_UNLIKELY(th->channel_callback_in != NULL)) {
         PyErr_SetString(PyExc_RuntimeError, "Recursive channel call due to callbacks!");
@@ -17,46 +19,58 @@ static int before_operation(gosp_thread *th, ChannelObject *ch, int sending, PyO
 }
 
 /* For the report, if it is a deadlock. */
-static void note_failure(gosp_thread *th, ChannelObject *ch, int direction)
+GOSI_COLD static void note_failure(gosp_thread *th, ChannelObject *ch, int direction)
 {
     th->failed_on = (PyObject *)ch;
     th->failed_direction = direction;
 }
 
-/* Steals value. */
-PyObject *gosp_channel_send_value(gosp_thread *th, ChannelObject *ch, PyObject *value, int64_t deadline_ns)
+/* Steals value when sending. Inlined into the methods: see gosi_stack_switch. */
+static GOSI_INLINE PyObject *operate(gosp_thread *th, ChannelObject *ch, int direction, PyObject *value, int64_t deadline_ns)
 {
-    if (before_operation(th, ch, 1, &value) < 0) {
-        Py_DECREF(value);
-        return NULL;
-    }
     TaskletObject *cur = gosp_current(th);
     Py_INCREF(ch); /* what a blocked tasklet waits for is referred to by the tasklet, see its traverse */
-    int rc = gos_channel_send(&th->sched, &ch->core, value, deadline_ns);
+    int rc = gosi_channel_operate(&th->sched, &ch->core, direction, value, deadline_ns);
     cur->state.eval_top = NULL;
-    if (GOSP_UNLIKELY(rc != GOS_OK))
-        note_failure(th, ch, 1);
-    PyObject *result = gosp_resumed(th, cur, rc);
-    if (GOSP_UNLIKELY(rc != GOS_OK))
-        Py_DECREF(value);
+    if (GOSP_UNLIKELY(rc != GOS_OK)) {
+        note_failure(th, ch, direction);
+        PyObject *result = gosp_resumed(th, cur, rc);
+        Py_XDECREF(value);
+        Py_DECREF(ch);
+        return result;
+    }
+    PyObject *result = gosp_resumed_hot(th, cur);
     Py_DECREF(ch);
     return result;
 }
 
-PyObject *gosp_channel_receive_value(gosp_thread *th, ChannelObject *ch, int64_t deadline_ns)
+static GOSI_INLINE int may_operate(gosp_thread *th, ChannelObject *ch, int sending, PyObject **value)
+{
+    return GOSP_LIKELY(!th->channel_callback_in && !gosp.channel_callback) || before_operation(th, ch, sending, value) == 0;
+}
+
+static GOSI_INLINE PyObject *send_value(gosp_thread *th, ChannelObject *ch, PyObject *value, int64_t deadline_ns)
+{
+    if (may_operate(th, ch, 1, &value))
+        return operate(th, ch, 1, value, deadline_ns);
+    Py_DECREF(value);
+    return NULL;
+}
+
+static GOSI_INLINE PyObject *receive_value(gosp_thread *th, ChannelObject *ch, int64_t deadline_ns)
 {
     PyObject *nothing = NULL;
-    if (before_operation(th, ch, 0, &nothing) < 0)
-        return NULL;
-    TaskletObject *cur = gosp_current(th);
-    Py_INCREF(ch);
-    int rc = gos_channel_receive(&th->sched, &ch->core, deadline_ns);
-    cur->state.eval_top = NULL;
-    if (GOSP_UNLIKELY(rc != GOS_OK))
-        note_failure(th, ch, -1);
-    PyObject *result = gosp_resumed(th, cur, rc);
-    Py_DECREF(ch);
-    return result;
+    return may_operate(th, ch, 0, &nothing) ? operate(th, ch, -1, NULL, deadline_ns) : NULL;
+}
+
+PyObject *gosp_channel_send_value(gosp_thread *th, ChannelObject *ch, PyObject *value, int64_t deadline_ns)
+{
+    return send_value(th, ch, value, deadline_ns);
+}
+
+PyObject *gosp_channel_receive_value(gosp_thread *th, ChannelObject *ch, int64_t deadline_ns)
+{
+    return receive_value(th, ch, deadline_ns);
 }
 
 /* The collector sees the whole value stack of a frame that waits in a method call of ours. */
@@ -79,7 +93,7 @@ static PyObject *channel_send(PyObject *self, PyObject *const *args, Py_ssize_t 
     else if (gosp_parse(args, nargs, kwnames, "send", names, 2, 1, given) < 0 || gosp_deadline(given[1], &deadline) < 0)
         return NULL;
     note_wait(th, self, args, nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0), 1);
-    return gosp_channel_send_value(th, (ChannelObject *)self, Py_NewRef(given[0]), deadline);
+    return send_value(th, (ChannelObject *)self, Py_NewRef(given[0]), deadline);
 }
 
 static PyObject *channel_receive(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -94,7 +108,7 @@ static PyObject *channel_receive(PyObject *self, PyObject *const *args, Py_ssize
         (gosp_parse(args, nargs, kwnames, "receive", names, 1, 0, given) < 0 || gosp_deadline(given[0], &deadline) < 0))
         return NULL;
     note_wait(th, self, args, nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0), 0);
-    return gosp_channel_receive_value(th, (ChannelObject *)self, deadline);
+    return receive_value(th, (ChannelObject *)self, deadline);
 }
 
 static PyObject *send_bomb(PyObject *self, PyObject *bomb)

@@ -185,15 +185,6 @@ static inline void gosp_settle(gosp_thread *th)
         gosp_settle_slow(th);
 }
 
-/* call.c: leaving an operation that may have switched. rc is its status, cur the tasklet that called it.
- * New reference to what it was resumed with (None if nothing), or NULL with the exception. */
-PyObject *gosp_resumed(gosp_thread *th, TaskletObject *cur, int rc);
-/* NULL, with the exception that belongs to the status. */
-PyObject *gosp_raise_status(gosp_thread *th, int rc);
-/* Error NotImplementedError, for what a later release brings. */
-PyObject *gosp_not_yet(const char *what);
-int gosp_check_owner(gosp_thread *th, TaskletObject *t);
-
 /* bomb.c */
 PyObject *gosp_bomb_new(PyObject *type, PyObject *value, PyObject *traceback); /* steals none */
 PyObject *gosp_bomb_from_error(void);  /* takes the current exception; never NULL */
@@ -202,6 +193,30 @@ PyObject *gosp_bomb_from_throw(PyObject *exc, PyObject *val, PyObject *tb); /* r
 PyObject *gosp_bomb_from_class(PyObject *klass, PyObject *args, const char *message); /* klass(*args), later */
 int gosp_bomb_is(PyObject *bomb, PyObject *exception_type);
 int gosp_bomb_init(PyObject *module);
+
+/* call.c: leaving an operation that may have switched. rc is its status, cur the tasklet that called it.
+ * New reference to what it was resumed with (None if nothing), or NULL with the exception. */
+PyObject *gosp_resumed(gosp_thread *th, TaskletObject *cur, int rc);
+
+/* The same after GOS_OK, for inlining. */
+static inline __attribute__((always_inline)) PyObject *gosp_resumed_hot(gosp_thread *th, TaskletObject *cur)
+{
+    PyObject *value = cur->core.value; /* claimed before anything can run */
+    cur->core.value = NULL;
+    gosp_tracing_resumed(th->ts);
+    gosp_settle(th);
+    if (!value)
+        return Py_NewRef(Py_None);
+    if (GOSP_LIKELY(!Bomb_Check(value)))
+        return value;
+    return gosp_bomb_raise(value);
+}
+
+/* NULL, with the exception that belongs to the status. */
+PyObject *gosp_raise_status(gosp_thread *th, int rc);
+/* Error NotImplementedError, for what a later release brings. */
+PyObject *gosp_not_yet(const char *what);
+int gosp_check_owner(gosp_thread *th, TaskletObject *t);
 
 /* tasklet.c and its neighbours */
 int gosp_tasklet_init_type(PyObject *module);

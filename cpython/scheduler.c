@@ -1,33 +1,44 @@
 /* scheduler.c - module functions that switch: schedule, run, sleep; and the switch trap. */
 #include "gosp.h"
 
-static PyObject *give_up(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, const char *function,
-                         int (*operation)(gos_sched *))
+#include "sched/sched.h"
+
+static GOSI_INLINE int set_retval(TaskletObject *cur, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+                                  const char *function)
 {
     static const char *const names[] = {"retval"};
-    gosp_thread *th = gosp_thread_current();
-    if (!th)
-        return NULL;
-    TaskletObject *cur = gosp_current(th);
     PyObject *given[1] = {(PyObject *)cur};
     if (GOSP_UNLIKELY(nargs || kwnames) && gosp_parse(args, nargs, kwnames, function, names, 1, 0, given) < 0)
-        return NULL;
+        return -1;
     PyObject *old = cur->core.value;
     cur->core.value = Py_NewRef(given[0]);
     Py_XDECREF(old);
-    return gosp_resumed(th, cur, operation(&th->sched));
+    return 0;
 }
 
 static PyObject *schedule(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     (void)module;
-    return give_up(args, nargs, kwnames, "schedule", gos_sched_yield);
+    gosp_thread *th = gosp_thread_current();
+    if (!th)
+        return NULL;
+    TaskletObject *cur = gosp_current(th);
+    if (set_retval(cur, args, nargs, kwnames, "schedule") < 0)
+        return NULL;
+    int rc = gosi_yield(&th->sched);
+    return GOSP_LIKELY(rc == GOS_OK) ? gosp_resumed_hot(th, cur) : gosp_resumed(th, cur, rc);
 }
 
 static PyObject *schedule_remove(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     (void)module;
-    return give_up(args, nargs, kwnames, "schedule_remove", gos_sched_park);
+    gosp_thread *th = gosp_thread_current();
+    if (!th)
+        return NULL;
+    TaskletObject *cur = gosp_current(th);
+    if (set_retval(cur, args, nargs, kwnames, "schedule_remove") < 0)
+        return NULL;
+    return gosp_resumed(th, cur, gos_sched_park(&th->sched));
 }
 
 static PyObject *run(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)

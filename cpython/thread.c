@@ -14,23 +14,26 @@ __thread gosp_thread *gosp_self __attribute__((tls_model("initial-exec")));
 
 /* ---- hooks ---- */
 
-static void leave_state(gosp_thread *th, TaskletObject *from)
+/* Tracing moves between thread state and tasklet like the rest, but only few tasklets have any. */
+__attribute__((noinline, cold)) static void swap_tracing(PyThreadState *ts, TaskletObject *from, TaskletObject *to)
+{
+    if (gosp_is_traced(ts) && gosp_alive(from) && !gosp_extras_get(from))
+        PyErr_WriteUnraisable((PyObject *)from); /* out of memory: its trace function is lost */
+    if (from->extras)
+        gosp_trace_save(&from->extras->trace, ts);
+    gosp_trace_restore(to->extras ? &to->extras->trace : NULL, ts);
+}
+
+static inline void leave_state(gosp_thread *th, TaskletObject *from)
 {
     PyThreadState *ts = th->ts;
-    if (GOSP_UNLIKELY(gosp_is_traced(ts)) && gosp_alive(from)) {
-        gosp_extras *extras = gosp_extras_get(from);
-        if (extras)
-            gosp_trace_save(&extras->trace, ts);
-        else
-            PyErr_WriteUnraisable((PyObject *)from); /* out of memory: its trace function is lost */
-    } else if (GOSP_UNLIKELY(from->extras != NULL)) {
-        gosp_trace_save(&from->extras->trace, ts);
-    }
     from->context = ts->context;
     if (from->core.place != GOS_IN_RING && gosp_alive(from))
         gosp_track(from);
     if (GOSP_LIKELY(from->core.flags & GOSP_HAS_STATE))
         gosp_state_save(&from->state, ts);
+    else if (ts->datastack_chunk) /* dead, and a schedule callback has run since its own chunk was removed */
+        gosp_chunk_remove(ts, NULL);
     if (GOSP_UNLIKELY(th->starting == from)) {
         /* Its function has begun, so the frame holds what it needs. */
         th->starting = NULL;
@@ -39,7 +42,7 @@ static void leave_state(gosp_thread *th, TaskletObject *from)
     }
 }
 
-static void enter_state(gosp_thread *th, TaskletObject *to, int was_traced)
+static inline void enter_state(gosp_thread *th, TaskletObject *to)
 {
     PyThreadState *ts = th->ts;
     if (GOSP_UNLIKELY(!(to->core.flags & GOSP_HAS_STATE))) {
@@ -55,16 +58,16 @@ static void enter_state(gosp_thread *th, TaskletObject *to, int was_traced)
         gosp_context_changed(ts);
     }
     to->context = NULL;
-    if (GOSP_UNLIKELY(to->extras || was_traced))
-        gosp_trace_restore(to->extras ? &to->extras->trace : NULL, ts);
 }
 
-static void hook_swap(gos_tasklet *from, gos_tasklet *to)
+static void hook_swap(gos_tasklet *from_core, gos_tasklet *to_core)
 {
-    gosp_thread *th = gosp_thread_of(from->sched);
-    int traced = gosp_is_traced(th->ts);
-    leave_state(th, gosp_of(from));
-    enter_state(th, gosp_of(to), traced);
+    gosp_thread *th = gosp_thread_of(from_core->sched);
+    TaskletObject *from = gosp_of(from_core), *to = gosp_of(to_core);
+    if (GOSP_UNLIKELY(from->extras || to->extras || gosp_is_traced(th->ts)))
+        swap_tracing(th->ts, from, to);
+    leave_state(th, from);
+    enter_state(th, to);
 }
 
 static void hook_hold(gos_tasklet *t)

@@ -10,6 +10,9 @@
 #define GOSI_LIKELY(x) __builtin_expect(!!(x), 1)
 #define GOSI_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
+#define GOSI_INLINE inline __attribute__((always_inline))
+#define GOSI_COLD __attribute__((noinline, cold))
+
 /* GOS_CHECK: misuse of the API, always on. GOS_ASSERT: our own reasoning, in debug builds. */
 #define GOS_CHECK(cond)                                                                          \
     do {                                                                                         \

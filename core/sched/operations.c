@@ -3,17 +3,7 @@
 
 int gos_sched_yield(gos_sched *s)
 {
-    if (gosi_half_gone(s))
-        return GOS_ETRAP;
-    gosi_timer_poll(s);
-    gos_tasklet *cur = s->current, *to = gosi_ring_next(cur);
-    if (to == cur)
-        return GOS_OK;
-    int rc = gosi_prepare(s, cur, to);
-    if (GOSI_UNLIKELY(rc != GOS_OK))
-        return rc;
-    s->head = to;
-    return gosi_switch(s, to);
+    return gosi_yield(s);
 }
 
 int gos_sched_park(gos_sched *s)

@@ -1,6 +1,7 @@
 /* sched.c - making and ending schedulers and tasklets. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <string.h>
 
 #include "sched.h"
@@ -19,6 +20,7 @@ int gos_sched_init(gos_sched *s, gos_tasklet *main, const gos_hooks *hooks, cons
 {
     memset(s, 0, sizeof *s);
     s->hooks = hooks;
+    s->errno_place = &errno;
     int rc = gosi_stack_init(s, config);
     if (rc != GOS_OK)
         return rc;

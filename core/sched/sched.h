@@ -76,9 +76,30 @@ static inline int gosi_prepare(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
     return gosi_stack_prepare(s, from, to);
 }
 
+void gosi_announce(gos_sched *s, gos_tasklet *from, gos_tasklet *to);
+void gosi_resume_cxx(gos_sched *s, gos_tasklet *from, gos_tasklet *to);
+
 /* Continue with to, the head of the ring. Returns when the current tasklet is resumed, with the status
  * that its wait ended with. */
-int gosi_switch(gos_sched *s, gos_tasklet *to);
+static GOSI_INLINE int gosi_switch(gos_sched *s, gos_tasklet *to)
+{
+    gos_tasklet *from = s->current;
+    GOS_ASSERT(s->head == to && to != from);
+    if (GOSI_UNLIKELY(s->notify != NULL))
+        gosi_announce(s, from, to);
+    s->current = to;
+    s->switches++;
+    s->hooks->swap(from, to);
+    int saved_errno = *s->errno_place;
+    if (GOSI_UNLIKELY(s->cxa != NULL))
+        gosi_resume_cxx(s, from, to);
+    else
+        gosi_stack_switch(s, from, to);
+    *s->errno_place = saved_errno;
+    int status = from->status;
+    from->status = GOS_OK;
+    return status;
+}
 
 /* Who runs when the current tasklet leaves the ring, which it has already done: *to, or GOS_EDEADLOCK,
  * GOS_EHOOK. May wait for a timer; then the current tasklet itself may be the answer. Changes nothing else. */
@@ -86,10 +107,6 @@ int gosi_next(gos_sched *s, gos_tasklet **to);
 
 /* Put what gosi_next chose at the head of the ring. */
 void gosi_take_over(gos_sched *s, gos_tasklet *to);
-
-/* The current tasklet has left the ring and is linked to what it waits for: run others until it is woken.
- * When nobody can run, or the switch fails, it is unlinked again and back at the head of the ring. */
-int gosi_wait(gos_sched *s);
 
 /* t, wherever it waits, becomes runnable (appended) and gets status. */
 void gosi_wake(gos_sched *s, gos_tasklet *t, int status);
@@ -106,6 +123,38 @@ static inline void gosi_timer_poll(gos_sched *s)
 {
     if (GOSI_UNLIKELY(s->timer_count) && gosi_timer_earliest(s) <= gosi_now_coarse())
         gosi_timer_fire(s);
+}
+
+/* The current tasklet has left the ring and is linked to what it waits for: run others until it is woken.
+ * When nobody can run, or the switch fails, it is unlinked again and back at the head of the ring. */
+int gosi_wait_slow(gos_sched *s);
+int gosi_stay(gos_sched *s, gos_tasklet *cur, int rc);
+
+static GOSI_INLINE int gosi_wait(gos_sched *s)
+{
+    gos_tasklet *to = s->head;
+    if (GOSI_UNLIKELY(!to || s->timer_count))
+        return gosi_wait_slow(s);
+    int rc = gosi_prepare(s, s->current, to);
+    if (GOSI_UNLIKELY(rc != GOS_OK))
+        return gosi_stay(s, s->current, rc);
+    return gosi_switch(s, to);
+}
+
+/* gos_sched_yield, for embedders that inline it. */
+static GOSI_INLINE int gosi_yield(gos_sched *s)
+{
+    if (gosi_half_gone(s))
+        return GOS_ETRAP;
+    gosi_timer_poll(s);
+    gos_tasklet *cur = s->current, *to = gosi_ring_next(cur);
+    if (to == cur)
+        return GOS_OK;
+    int rc = gosi_prepare(s, cur, to);
+    if (GOSI_UNLIKELY(rc != GOS_OK))
+        return rc;
+    s->head = to;
+    return gosi_switch(s, to);
 }
 
 /* Taking a blocked tasklet out of its channel or select; in channel/. */

@@ -1,5 +1,4 @@
 /* switch.c - the switch primitive, the choice of who runs next, and the end of a tasklet. */
-#include <errno.h>
 #include <string.h>
 
 #include "sched.h"
@@ -10,40 +9,19 @@ struct cxa_globals {
     unsigned int uncaught;
 };
 
-static inline void resume(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
+void gosi_resume_cxx(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
 {
-    int saved_errno = errno;
-    if (GOSI_UNLIKELY(s->cxa != NULL)) {
-        struct cxa_globals saved = *(struct cxa_globals *)s->cxa;
-        memset(s->cxa, 0, sizeof saved);
-        gosi_stack_switch(s, from, to);
-        *(struct cxa_globals *)s->cxa = saved;
-    } else {
-        gosi_stack_switch(s, from, to);
-    }
-    errno = saved_errno;
+    struct cxa_globals saved = *(struct cxa_globals *)s->cxa;
+    memset(s->cxa, 0, sizeof saved);
+    gosi_stack_switch(s, from, to);
+    *(struct cxa_globals *)s->cxa = saved;
 }
 
-static void announce(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
+void gosi_announce(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
 {
     s->trap++;
     s->notify(from, to);
     s->trap--;
-}
-
-int gosi_switch(gos_sched *s, gos_tasklet *to)
-{
-    gos_tasklet *from = s->current;
-    GOS_ASSERT(s->head == to && to != from);
-    if (GOSI_UNLIKELY(s->notify != NULL))
-        announce(s, from, to);
-    s->current = to;
-    s->switches++;
-    s->hooks->swap(from, to);
-    resume(s, from, to);
-    int status = from->status;
-    from->status = GOS_OK;
-    return status;
 }
 
 int gosi_next(gos_sched *s, gos_tasklet **to)
@@ -82,7 +60,20 @@ void gosi_take_over(gos_sched *s, gos_tasklet *to)
     gosi_ring_push_front(s, to);
 }
 
-int gosi_wait(gos_sched *s)
+/* It cannot be: the current tasklet is unlinked from what it was to wait for, and goes on. */
+int gosi_stay(gos_sched *s, gos_tasklet *cur, int rc)
+{
+    if (cur->place != GOS_IN_RING) {
+        int was_waiting = gos_sched_unlink(s, cur, GOS_OK);
+        GOS_CHECK(was_waiting);
+        gosi_ring_push_front(s, cur);
+    }
+    s->head = cur;
+    cur->status = GOS_OK;
+    return rc;
+}
+
+int gosi_wait_slow(gos_sched *s)
 {
     gos_tasklet *cur = s->current, *to;
     gosi_timer_poll(s);
@@ -99,14 +90,7 @@ int gosi_wait(gos_sched *s)
         gosi_take_over(s, to);
         return gosi_switch(s, to);
     }
-    if (cur->place != GOS_IN_RING) {
-        int was_waiting = gos_sched_unlink(s, cur, GOS_OK);
-        GOS_CHECK(was_waiting);
-        gosi_ring_push_front(s, cur);
-    }
-    s->head = cur;
-    cur->status = GOS_OK;
-    return rc;
+    return gosi_stay(s, cur, rc);
 }
 
 /* ---- the end of a tasklet --------------------------------------------------------------------- */
@@ -187,7 +171,7 @@ void gosi_entry(gos_tasklet *t)
         if (to->slot != &gosi_no_slot && gosi_stack_prepare(s, t, to) != GOS_OK)
             to = somebody_resumable(s, t);
         if (GOSI_UNLIKELY(s->notify != NULL))
-            announce(s, t, to);
+            gosi_announce(s, t, to);
         s->current = to;
         s->switches++;
         s->hooks->swap(t, to);

@@ -47,8 +47,25 @@ static inline int gosi_stack_prepare(gos_sched *s, gos_tasklet *from, gos_taskle
     return gosi_stack_prepare_slow(s, from, to);
 }
 
-/* Suspend from, resume to (after a successful prepare). Returns when from is resumed. */
-void gosi_stack_switch(gos_sched *s, gos_tasklet *from, gos_tasklet *to);
+/* Can from leave its stack for ever and to resume? Needs memory only to move a third tasklet out. */
+int gosi_stack_prepare_leave(gos_sched *s, gos_tasklet *from, gos_tasklet *to);
+
+/* Suspend from, resume to (after a successful prepare). Returns when from is resumed.
+ *
+ * This and its callers up to the Python method are inlined into one function: two suspended tasklets then
+ * differ in one return address only, and each return address that differs is a mispredicted return. */
+void gosi_stack_switch_slow(gos_sched *s, gos_tasklet *from, gos_tasklet *to);
+
+static GOSI_INLINE void gosi_stack_switch(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
+{
+#ifndef GOS_ASAN
+    if (GOSI_LIKELY(to->slot->owner == to)) {
+        gosi_arch_switch(&from->sp, to->sp);
+        return;
+    }
+#endif
+    gosi_stack_switch_slow(s, from, to);
+}
 
 /* from has ended and gives up its stack: resume to, a started tasklet. */
 _Noreturn void gosi_stack_leave(gos_sched *s, gos_tasklet *from, gos_tasklet *to);

@@ -33,9 +33,6 @@ static void evict_everybody(gos_sched *s, gos_tasklet *from)
 
 int gosi_stack_prepare_slow(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
 {
-    ptrdiff_t used = from->slot->far_edge - (char *)__builtin_frame_address(0);
-    if (used > 0 && gosi_spare_reserve(s, (size_t)used + 2 * GOSI_SPARE_MARGIN) != GOS_OK)
-        return GOS_ENOMEM;
     gos_slot *slot = to->slot;
     if (slot == &gosi_no_slot) {
         int rc = gosi_slot_pick(s, from, 0, &s->picked);
@@ -45,7 +42,16 @@ int gosi_stack_prepare_slow(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
     }
     if (s->evict_always)
         evict_everybody(s, from);
-    return slot->owner == to ? GOS_OK : make_room(s, from, slot);
+    if (slot->owner != to && make_room(s, from, slot) != GOS_OK)
+        return GOS_ENOMEM;
+    /* Last, since an eviction may have used up the spare. */
+    ptrdiff_t used = from->slot->far_edge - (char *)__builtin_frame_address(0);
+    return used > 0 ? gosi_spare_reserve(s, (size_t)used + 2 * GOSI_SPARE_MARGIN) : GOS_OK;
+}
+
+int gosi_stack_prepare_leave(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
+{
+    return to->slot->owner == to ? GOS_OK : make_room(s, from, to->slot);
 }
 
 /* ---- the jump itself, with the notes that AddressSanitizer needs about it ---- */
@@ -170,7 +176,7 @@ static void *exchange_on_scratch(void *arg)
     return ex.to->sp;
 }
 
-void gosi_stack_switch(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
+void gosi_stack_switch_slow(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
 {
     gos_slot *slot = to->slot;
     if (GOSI_LIKELY(slot->owner == to)) {

@@ -134,6 +134,7 @@ struct gos_sched {
     char *scratch;            /* a small stack for exchanging two tasklets of one slot */
     uint64_t evictions, evicted, evicted_bytes, live;
     uint8_t compress, evict_always, own;
+    int *errno_place;         /* errno of this thread: asking for its address at each switch costs 3 ns */
     void *cxa;                /* C++ exception globals of this thread, NULL without a C++ runtime */
 };
 
