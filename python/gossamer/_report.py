@@ -4,6 +4,7 @@ The extension calls `deadlock_graph` while it makes a DeadlockError, and `stack_
 Nothing here may raise, switch, or change a tasklet: it is run in the middle of other people's trouble.
 """
 
+import sys
 import traceback
 from types import FrameType
 from typing import Any, Iterable, Iterator
@@ -91,6 +92,19 @@ def _names(tasklets: list[Any], limit: int = 5) -> str:
     if len(tasklets) > limit:
         shown.append(f"{len(tasklets) - limit:,} more")
     return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1]
+
+
+def _thread_id(t: Any) -> Any:
+    return getattr(t, "thread_id", None)
+
+
+def _thread(ident: Any) -> str:
+    """A thread other than the calling one, in words."""
+    threading = sys.modules.get("threading")
+    for thread in threading.enumerate() if threading else ():
+        if thread.ident == ident:
+            return f"thread {thread.name}"
+    return f"thread {ident}" if ident != -1 else "a thread that has ended"
 
 
 def _global_name(channel: Any, users: Iterable[Any]) -> str | None:
@@ -185,6 +199,8 @@ class _Graph:
         try:
             state = "running" if t is self.current else t.state
             marks = [state] if not t.is_main or _name(t) == '"main"' else ["main tasklet", state]
+            if _thread_id(t) != _thread_id(_gossamer.getcurrent()):
+                marks.append(_thread(t.thread_id))
             sentence = self.sentence(t)
             head = f"tasklet {_name(t)} ({', '.join(marks)})" + (f" {sentence}" if sentence else "")
         except Exception as error:
@@ -303,17 +319,23 @@ def deadlock_graph(
     """
     try:
         everyone = list(_gossamer.tasklets() if tasklets is None else tasklets)
-        count = len(everyone)
-        left_out = everyone[EXAMINED:]
-        if left_out:
+        here = _thread_id(_gossamer.getcurrent())
+        # A deadlock is an affair of one thread; the others may well be busy.
+        mine = [t for t in everyone if _thread_id(t) == here]
+        elsewhere = len(everyone) - len(mine)
+        count = len(mine)
+        shown = mine[:EXAMINED]
+        if count > EXAMINED:
             # Those that matter most must not be left out.
             main = _gossamer.getmain()
-            everyone = everyone[:EXAMINED] + [t for t in left_out if t is current or t is main]
-        graph = _Graph(everyone, current, channel, direction)
+            shown += [t for t in mine[EXAMINED:] if t is current or t is main]
+        graph = _Graph(shown, current, channel, direction)
         lines = [f"Wait-for graph ({count:,} tasklet{'s' if count != 1 else ''}, and none of them can run):"]
         lines += graph.list_lines()
-        if count > len(everyone):
-            lines.append(f"  {count - len(everyone):,} more, not looked at")
+        if count > len(shown):
+            lines.append(f"  {count - len(shown):,} more, not looked at")
+        if elsewhere:
+            lines.append(f"  and {elsewhere:,} of other threads (format_tasklets() shows them, too)")
         for hint in (graph.advice(), graph.paused()):
             if hint:
                 lines.append(f"What would help: {hint}")

@@ -1,6 +1,7 @@
 """format_tasklets, tasklet.stack and the wait-for graph."""
 
 import re
+import threading
 
 import pytest
 
@@ -178,6 +179,26 @@ class TestGraph:
         with pytest.raises(gossamer.DeadlockError) as caught:
             Named().receive()
         assert "channel 'orders' at 0x" in graph(caught.value)
+
+    def test_other_threads_are_left_out_but_counted(self):
+        go = threading.Event()
+
+        def work():
+            gossamer.getmain()
+            ready.set()
+            go.wait()
+
+        ready = threading.Event()
+        thread = threading.Thread(target=work, name="the worker")
+        thread.start()
+        ready.wait()
+        try:
+            assert re.search(r'^tasklet "main" \(\w+, thread the worker\)', gossamer.format_tasklets(), re.M)
+            text = _report.deadlock_graph("kind")
+            assert text.startswith("Wait-for graph (1 tasklet,") and "  and 1 of other threads" in text
+        finally:
+            go.set()
+            thread.join()
 
     def test_it_never_raises(self):
         class Nasty:
