@@ -98,7 +98,7 @@ def measure(kind: str, count: int) -> dict[str, Any]:
 
 def park(screen: Screen, counts: dict[str, int]) -> bool:
     screen.title(f"2  {counts['gossamer']:,} tasklets wait in receive() at once")
-    screen.say("  each function call deep by one; every kind in a process of its own, at a size it can bear")
+    screen.say("  each one function call deep; every kind in a process of its own, at a size it can bear")
     screen.say()
     rows = []
     notes = []
