@@ -1,17 +1,32 @@
 /* channel.c - channels but for the hot path, which is in hot.h. */
 #include "hot.h"
 
-/* A full buffer had senders waiting: one of them can put its value now. */
-int gosi_channel_refill(gos_sched *s, gos_channel *ch)
+/* If the register is in use, either the embedder left something there, or the caller is a hook and it is what
+ * the tasklet waits with, or is resumed with. */
+int gosi_clear_register(gos_sched *s)
 {
-    if (ch->waiting <= 0 || !gosi_buffer_has_room(ch))
-        return GOS_OK;
-    void *value = NULL;
-    if (gos_node_tasklet(ch->first)->sched != s)
+    if (s->trap || gosi_half_gone(s))
+        return GOS_ETRAP;
+    s->deferred_value = s->current->value;
+    s->current->value = NULL;
+    return GOS_OK;
+}
+
+/* A full buffer may have senders waiting: one of them can put its value now, even on a closing channel, or a
+ * sender after gos_open would overtake it. */
+int gosi_receive_kept(gos_sched *s, gos_channel *ch)
+{
+    if (ch->waiting > 0 && gos_node_tasklet(ch->first)->sched != s)
         return GOS_ETHREAD;
-    gos_tasklet *t = gosi_take_partner(s, ch, &value);
-    gosi_buffer_put(ch->buffer, value);
-    gosi_ring_append(s, t);
+    if (gosi_take_register(s) != GOS_OK)
+        return GOS_ETRAP;
+    s->current->value = gosi_buffer_get(ch->buffer);
+    if (ch->waiting > 0) {
+        void *value = NULL;
+        gos_tasklet *t = gosi_take_partner(s, ch, &value);
+        gosi_buffer_put(ch->buffer, value);
+        gosi_ring_append(s, t);
+    }
     return GOS_OK;
 }
 

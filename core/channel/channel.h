@@ -72,8 +72,11 @@ void *gosi_buffer_get(struct gos_buffer *buffer);
 /* Nobody needed to wait: perform the operation on the spot, if it can be. *done tells. */
 int gosi_channel_try(gos_sched *s, gos_channel *ch, int direction, void *value, int *done);
 
-/* A kept value was taken: a sender that waited can put its own now. */
-int gosi_channel_refill(gos_sched *s, gos_channel *ch);
+/* Receive the oldest kept value; there is one. */
+int gosi_receive_kept(gos_sched *s, gos_channel *ch);
+
+/* See gosi_take_register. */
+int gosi_clear_register(gos_sched *s);
 
 /* May the current tasklet wait on ch? */
 int gosi_channel_may_block(gos_sched *s, const gos_channel *ch, int64_t deadline_ns);

@@ -46,6 +46,12 @@ static GOSI_INLINE gos_tasklet *gosi_take_partner(gos_sched *s, gos_channel *ch,
     return t;
 }
 
+/* Make the exchange register free for what the current tasklet is about to get: GOS_ETRAP if it cannot be. */
+static GOSI_INLINE int gosi_take_register(gos_sched *s)
+{
+    return GOSI_LIKELY(!s->current->value) ? GOS_OK : gosi_clear_register(s);
+}
+
 static GOSI_INLINE int gosi_partner_waits(const gos_channel *ch, int direction)
 {
     return direction > 0 ? ch->waiting < 0 : ch->waiting > 0;
@@ -57,6 +63,8 @@ static GOSI_INLINE int gosi_meet(gos_sched *s, gos_channel *ch, int direction, v
     gos_tasklet *cur = s->current, *partner = gos_node_tasklet(ch->first);
     if (partner->sched != s)
         return GOS_ETHREAD;
+    if (direction < 0 && GOSI_UNLIKELY(gosi_take_register(s) != GOS_OK))
+        return GOS_ETRAP;
     int partner_next = ch->preference == -direction && !ch->schedule_all;
     int others_next = ch->schedule_all;
     gos_tasklet *to = partner_next || gosi_ring_next(cur) == cur ? partner : gosi_ring_next(cur);
@@ -85,10 +93,8 @@ static GOSI_INLINE int gosi_meet(gos_sched *s, gos_channel *ch, int direction, v
 static GOSI_INLINE int gosi_channel_try_hot(gos_sched *s, gos_channel *ch, int direction, void *value, int *done)
 {
     *done = 1;
-    if (direction < 0 && gosi_buffer_has_value(ch)) {
-        s->current->value = gosi_buffer_get(ch->buffer);
-        return gosi_channel_refill(s, ch);
-    }
+    if (direction < 0 && gosi_buffer_has_value(ch))
+        return gosi_receive_kept(s, ch);
     if (gosi_partner_waits(ch, direction))
         return gosi_meet(s, ch, direction, value);
     if (direction > 0 && gosi_buffer_has_room(ch)) {
@@ -101,15 +107,15 @@ static GOSI_INLINE int gosi_channel_try_hot(gos_sched *s, gos_channel *ch, int d
 
 static GOSI_INLINE int gosi_may_block(gos_sched *s, const gos_channel *ch, int64_t deadline_ns)
 {
+    if (deadline_ns <= 0) /* only asks: no trap minds that */
+        return ch->closing ? GOS_ECLOSED : GOS_ETIMEDOUT;
     if (gosi_half_gone(s))
         return GOS_ETRAP;
     if (s->current->flags & GOS_F_BLOCK_TRAP)
         return GOS_EBLOCKTRAP;
     if (ch->closing)
         return GOS_ECLOSED;
-    if (deadline_ns <= 0)
-        return GOS_ETIMEDOUT;
-    return GOS_OK;
+    return gosi_take_register(s);
 }
 
 static GOSI_INLINE int gosi_channel_block(gos_sched *s, gos_channel *ch, int direction, void *value, int64_t deadline_ns)

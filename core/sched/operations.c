@@ -16,6 +16,11 @@ int gos_sched_park(gos_sched *s)
     gosi_ring_unlink(s, cur);
     gos_tasklet *to;
     int rc = gosi_next(s, &to);
+    if (cur->place == GOS_IN_RING) { /* a hook has inserted it meanwhile */
+        s->head = cur;
+        s->deferred = cur;
+        return rc;
+    }
     if (rc == GOS_OK)
         rc = gosi_prepare(s, cur, to);
     if (rc != GOS_OK) {

@@ -21,9 +21,9 @@ static void pop_down_to(gos_sched *s, gos_tasklet *cur)
 
 int gos_sched_run(gos_sched *s)
 {
-    if (gosi_half_gone(s))
-        return GOS_ETRAP;
     gos_tasklet *cur = s->current, *to;
+    if (gosi_half_gone(s) || (cur->flags & GOS_F_WATCHDOG)) /* the latter: a hook, in the middle of its run() */
+        return GOS_ETRAP;
     gosi_timer_poll(s);
     if (gosi_ring_next(cur) == cur && !s->timer_count)
         return GOS_OK;
@@ -39,7 +39,12 @@ int gos_sched_run(gos_sched *s)
     if (rc != GOS_OK) {
         s->watchdog_count--;
         cur->flags &= ~(uint32_t)GOS_F_WATCHDOG;
-        gosi_ring_push_front(s, cur);
+        if (cur->place == GOS_IN_RING) { /* a hook has inserted it meanwhile */
+            s->head = cur;
+            s->hooks->drop(cur); /* the stack's reference: the ring has another */
+        } else {
+            gosi_ring_push_front(s, cur);
+        }
         return rc;
     }
     gosi_take_over(s, to);

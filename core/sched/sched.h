@@ -76,7 +76,9 @@ static inline int gosi_prepare(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
     return gosi_stack_prepare(s, from, to);
 }
 
+/* Tell the listener. The second also guards the stack that prepare has picked for to. */
 void gosi_announce(gos_sched *s, gos_tasklet *from, gos_tasklet *to);
+void gosi_announce_switch(gos_sched *s, gos_tasklet *from, gos_tasklet *to);
 void gosi_resume_cxx(gos_sched *s, gos_tasklet *from, gos_tasklet *to);
 
 /* Continue with to, the head of the ring. Returns when the current tasklet is resumed, with the status
@@ -86,7 +88,7 @@ static GOSI_INLINE int gosi_switch(gos_sched *s, gos_tasklet *to)
     gos_tasklet *from = s->current;
     GOS_ASSERT(s->head == to && to != from);
     if (GOSI_UNLIKELY(s->notify != NULL))
-        gosi_announce(s, from, to);
+        gosi_announce_switch(s, from, to);
     s->current = to;
     s->switches++;
     s->hooks->swap(from, to);

@@ -17,11 +17,29 @@ void gosi_resume_cxx(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
     *(struct cxa_globals *)s->cxa = saved;
 }
 
+/* The listener may call what does not switch, and so settle, pin and free: what this switch has in hand is
+ * kept out of its reach. */
 void gosi_announce(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
 {
+    gos_tasklet *deferred = s->deferred;
+    void *deferred_value = s->deferred_value;
+    s->deferred = NULL;
+    s->deferred_value = NULL;
     s->trap++;
     s->notify(from, to);
     s->trap--;
+    s->deferred = deferred;
+    s->deferred_value = deferred_value;
+}
+
+void gosi_announce_switch(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
+{
+    gos_slot *picked = to->slot == &gosi_no_slot ? s->picked : NULL;
+    if (picked)
+        gosi_slot_hold(s, picked);
+    gosi_announce(s, from, to);
+    if (picked)
+        gosi_slot_release(s, picked);
 }
 
 int gosi_next(gos_sched *s, gos_tasklet **to)
@@ -60,13 +78,20 @@ void gosi_take_over(gos_sched *s, gos_tasklet *to)
     gosi_ring_push_front(s, to);
 }
 
-/* It cannot be: the current tasklet is unlinked from what it was to wait for, and goes on. */
+/* It cannot be: the current tasklet goes on. If a hook has ended its wait meanwhile, then that is the result,
+ * since what has passed has passed; an error of the hook then comes as a failure, like that of a body. */
 int gosi_stay(gos_sched *s, gos_tasklet *cur, int rc)
 {
     if (cur->place != GOS_IN_RING) {
         int was_waiting = gos_sched_unlink(s, cur, GOS_OK);
         GOS_CHECK(was_waiting);
         gosi_ring_push_front(s, cur);
+    } else if (rc != GOS_EHOOK) {
+        rc = cur->status;
+    } else if (cur->status == GOS_OK) {
+        rc = GOS_OK;
+        s->deferred_value = cur->value;
+        cur->value = s->hooks->take_error(s);
     }
     s->head = cur;
     cur->status = GOS_OK;
@@ -133,7 +158,6 @@ static gos_tasklet *finish(gos_sched *s, gos_tasklet *t, void *failure)
     gos_tasklet *to;
     gosi_ring_unlink(s, t);
     t->flags &= ~(uint32_t)(GOS_F_READY | GOS_F_BLOCK_TRAP | GOS_F_ATOMIC | GOS_F_IGNORE_NESTING);
-    s->deferred = t; /* the ring's reference */
     gosi_timer_poll(s);
     if (failure)
         return deliver_failure(s, failure);
@@ -152,7 +176,7 @@ static gos_tasklet *somebody_resumable(gos_sched *s, gos_tasklet *t)
 {
     gos_tasklet *at = s->head;
     for (int32_t i = 0; i < s->runcount; i++, at = gosi_ring_next(at)) {
-        if (at->slot == &gosi_no_slot || gosi_stack_prepare(s, t, at) == GOS_OK) {
+        if (at->slot == &gosi_no_slot || gosi_stack_prepare_leave(s, t, at) == GOS_OK) {
             s->head = at;
             return at;
         }
@@ -168,8 +192,9 @@ void gosi_entry(gos_tasklet *t)
     for (;;) {
         void *failure = s->hooks->body(t);
         gos_tasklet *to = finish(s, t, failure);
-        if (to->slot != &gosi_no_slot && gosi_stack_prepare(s, t, to) != GOS_OK)
+        if (to->slot != &gosi_no_slot && gosi_stack_prepare_leave(s, t, to) != GOS_OK)
             to = somebody_resumable(s, t);
+        s->deferred = t; /* the ring's reference; not earlier, since the idle hook may settle */
         if (GOSI_UNLIKELY(s->notify != NULL))
             gosi_announce(s, t, to);
         s->current = to;

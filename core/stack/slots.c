@@ -153,6 +153,16 @@ int gosi_slot_pick(gos_sched *s, gos_tasklet *from, int exclusive, gos_slot **ou
     return GOS_OK;
 }
 
+/* One more tasklet for the slot, as gosi_slot_pick chose it. */
+void gosi_slot_hold(gos_sched *s, gos_slot *slot)
+{
+    if (slot == s->free_slots) {
+        s->free_slots = slot->next_free;
+        slot->next_free = NULL;
+    }
+    slot->live++;
+}
+
 /* A tasklet of the slot has ended (or never started). */
 void gosi_slot_release(gos_sched *s, gos_slot *slot)
 {

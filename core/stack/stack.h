@@ -36,6 +36,7 @@ void gosi_stack_fini(gos_sched *s);
 int gosi_stack_prepare_slow(gos_sched *s, gos_tasklet *from, gos_tasklet *to);
 int gosi_spare_reserve(gos_sched *s, size_t bytes);
 int gosi_slot_pick(gos_sched *s, gos_tasklet *from, int exclusive, gos_slot **out);
+void gosi_slot_hold(gos_sched *s, gos_slot *slot);
 void gosi_slot_release(gos_sched *s, gos_slot *slot);
 
 /* Can from suspend and to resume? GOS_OK or GOS_ENOMEM, nothing changed for the caller. */

@@ -113,11 +113,7 @@ static inline void jump(void **save, gos_tasklet *from, gos_tasklet *to)
 
 static void bind_slot(gos_sched *s, gos_tasklet *t, gos_slot *slot)
 {
-    if (slot == s->free_slots) {
-        s->free_slots = slot->next_free;
-        slot->next_free = NULL;
-    }
-    slot->live++;
+    gosi_slot_hold(s, slot);
     t->slot = slot;
 }
 
