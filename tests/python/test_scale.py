@@ -20,7 +20,8 @@ def test_a_million_alive_at_once():
         gc.disable()
         c, total = stackless.channel(), [0]
         def f():
-            total[0] += c.receive()
+            x = c.receive()
+            total[0] += x
         base, start = resident(), time.monotonic()
         for n in range(N // 10000):
             for _ in range(10000):

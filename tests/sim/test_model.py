@@ -66,6 +66,8 @@ class World:
                 op, args, real = self.draw(n)
             except BaseException as e:           # a mismatch, or hypothesis has seen enough
                 return self.give_up(e)
+            if self.finished:
+                return
             if op == "end":
                 self.log.append((n, "end"))
                 return self.model.end()
@@ -126,7 +128,7 @@ class World:
         self.steps -= 1
         if self.steps < 0:
             self.finished = True
-            return "end", (), None
+            return None, (), None
         op = OPERATIONS[self.choose(len(OPERATIONS))]
         self.values += 1
         v = self.values
