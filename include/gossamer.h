@@ -90,6 +90,7 @@ struct gos_config {
 };
 
 /* Create the scheduler of the calling thread; config may be NULL. The caller becomes the main tasklet.
+ * Each tasklet starts with the floating-point control words (rounding and such) that the thread has now.
  * GOS_EBUSY: it has one already. GOS_ENOTSUP: hardware shadow stacks are on and config asks for slots. */
 GOS_API GOS_MUST_CHECK int gos_sched_create(const struct gos_config *config);
 
@@ -126,11 +127,12 @@ GOS_API int gos_tasklet_alive(const gos_tasklet *t);
 GOS_API GOS_MUST_CHECK int gos_tasklet_insert(gos_tasklet *t);
 
 /* End what t waits for with GOS_ECANCELED; it runs at its turn and should return from its function.
- * One that has not started ends without running. Nothing for a dead one; GOS_ECURRENT for the caller. */
+ * One that has not started ends without running. Nothing for a dead one; GOS_ECURRENT for the caller,
+ * GOS_EINVAL for the main tasklet. */
 GOS_API GOS_MUST_CHECK int gos_tasklet_kill(gos_tasklet *t);
 
 /* Reserve t's stack for t alone, so that pointers into it stay valid while it is suspended.
- * GOS_EBUSY: t has started and already shares its stack. */
+ * GOS_EBUSY: t has started and already shares its stack. GOS_EDEAD. */
 GOS_API GOS_MUST_CHECK int gos_tasklet_pin(gos_tasklet *t);
 
 /* ---- channels --------------------------------------------------------------------------------- */

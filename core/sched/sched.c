@@ -21,6 +21,7 @@ int gos_sched_init(gos_sched *s, gos_tasklet *main, const gos_hooks *hooks, cons
     memset(s, 0, sizeof *s);
     s->hooks = hooks;
     s->errno_place = &errno;
+    s->fp_control = gosi_arch_fp_control();
     int rc = gosi_stack_init(s, config);
     if (rc != GOS_OK)
         return rc;

@@ -211,12 +211,19 @@ int gos_tasklet_alive(const gos_tasklet *t)
     return (t->flags & GOS_F_READY) != 0;
 }
 
+static int foreign(const gos_tasklet *t)
+{
+    return !self || t->sched != &self->base;
+}
+
 int gos_tasklet_insert(gos_tasklet *t)
 {
-    if (t->place == GOS_IN_CHANNEL || t->place == GOS_IN_SELECT)
-        return GOS_EBLOCKED;
     if (!gos_tasklet_alive(t))
         return GOS_EDEAD;
+    if (foreign(t))
+        return GOS_ETHREAD;
+    if (t->place == GOS_IN_CHANNEL || t->place == GOS_IN_SELECT)
+        return GOS_EBLOCKED;
     gos_sched_insert(t->sched, t);
     return GOS_OK;
 }
@@ -225,8 +232,12 @@ int gos_tasklet_kill(gos_tasklet *t)
 {
     if (!gos_tasklet_alive(t))
         return GOS_OK;
+    if (foreign(t))
+        return GOS_ETHREAD;
     if (t == t->sched->current)
         return GOS_ECURRENT;
+    if (t->flags & GOS_F_MAIN)
+        return GOS_EINVAL;
     t->flags |= KILLED;
     if (t->place == GOS_NOWHERE || t->place == GOS_IN_RING)
         gos_sched_insert(t->sched, t);
@@ -237,7 +248,9 @@ int gos_tasklet_kill(gos_tasklet *t)
 
 int gos_tasklet_pin(gos_tasklet *t)
 {
-    return gos_sched_pin(t->sched, t);
+    if (!gos_tasklet_alive(t))
+        return GOS_EDEAD;
+    return foreign(t) ? GOS_ETHREAD : gos_sched_pin(t->sched, t);
 }
 
 void gos_get_stats(struct gos_stats *out)

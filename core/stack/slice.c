@@ -7,7 +7,49 @@
 
 #include "stack.h"
 
-enum { COLD = 1024, BIGGEST_DELTA = 32 * 1024 };
+enum { COLD = 1024, BIGGEST_DELTA = 32 * 1024, CLASS = 128 };
+
+/* Raw slices come and go at every switch of a few hundred tasklets, so their blocks are kept, by size: the
+ * block that one has just left is still in the cache when the next is moved out. */
+static size_t class_of(size_t bytes)
+{
+    return (bytes + CLASS - 1) / CLASS;
+}
+
+static void *take_block(gos_sched *s, size_t bytes)
+{
+    size_t class = class_of(bytes);
+    void *block = class < GOS_BLOCK_CLASSES ? s->blocks[class] : NULL;
+    if (!block)
+        return gosi_alloc(class * CLASS);
+    s->blocks[class] = *(void **)block;
+    s->block_count--;
+    return block;
+}
+
+static void give_block(gos_sched *s, void *block, size_t bytes)
+{
+    size_t class = class_of(bytes);
+    if (class >= GOS_BLOCK_CLASSES || s->block_count >= GOS_BLOCKS_KEPT) {
+        gosi_free(block);
+        return;
+    }
+    *(void **)block = s->blocks[class];
+    s->blocks[class] = block;
+    s->block_count++;
+}
+
+void gosi_blocks_fini(gos_sched *s)
+{
+    for (size_t class = 0; class < GOS_BLOCK_CLASSES; class++) {
+        while (s->blocks[class]) {
+            void *block = s->blocks[class];
+            s->blocks[class] = *(void **)block;
+            gosi_free(block);
+        }
+    }
+    s->block_count = 0;
+}
 
 static int wants_delta(const gos_sched *s, size_t bytes)
 {
@@ -40,7 +82,7 @@ void gosi_evict(gos_sched *s, gos_slot *slot)
     const void *source = t->slice_kind ? s->spare : t->sp;
     if (!t->slice_kind)
         stored = bytes;
-    t->slice = gosi_alloc(stored);
+    t->slice = t->slice_kind ? gosi_alloc(stored) : take_block(s, stored);
     if (t->slice) {
         memcpy(t->slice, source, stored);
     } else {
@@ -63,10 +105,11 @@ void gosi_restore(gos_sched *s, gos_tasklet *t)
         stored = gosi_delta_size(t->slice, bytes / 8);
         gosi_delta_decode(slot, t->slice_kind, t->slice, t->sp, bytes / 8);
         gosi_delta_release(s, slot, t->slice_kind);
+        gosi_free(t->slice);
     } else {
         memcpy(t->sp, t->slice, bytes);
+        give_block(s, t->slice, bytes);
     }
-    gosi_free(t->slice);
     t->slice = NULL;
     t->slice_kind = 0;
     slot->owner = t;

@@ -187,14 +187,21 @@ int gosi_spare_reserve(gos_sched *s, size_t bytes)
     return GOS_OK;
 }
 
+static int valid(const struct gos_config *config)
+{
+    return (config->stacks == GOS_STACKS_SLOTS || config->stacks == GOS_STACKS_OWN) && config->max_slots >= 0 &&
+           config->max_slots <= MAX_SLOTS && config->compress >= GOS_COMPRESS_AUTO &&
+           config->compress <= GOS_COMPRESS_NEVER && config->stack_size <= PTRDIFF_MAX / 2;
+}
+
 int gosi_stack_init(gos_sched *s, const struct gos_config *config)
 {
+    if (config && !valid(config))
+        return GOS_EINVAL;
     s->own = FORCE_OWN || (config && config->stacks == GOS_STACKS_OWN);
     if (gosi_shadow_stack_active())
         return GOS_ENOTSUP;
     s->slot_max = config && config->max_slots ? (uint32_t)config->max_slots : MAX_SLOTS;
-    if (s->slot_max > MAX_SLOTS)
-        return GOS_EINVAL;
     s->slot_size = config && config->stack_size ? config->stack_size : s->own ? OWN_STACK : default_stack_size();
     s->slot_size = (s->slot_size + page_size() - 1) & ~(page_size() - 1);
     if (s->slot_size < MIN_STACK)
@@ -221,6 +228,7 @@ void gosi_stack_fini(gos_sched *s)
 {
     for (uint32_t i = 0; i < s->slot_count; i++)
         slot_destroy(s, s->slots[i]);
+    gosi_blocks_fini(s);
     gosi_free(s->slots);
     gosi_free(s->spare);
     if (s->scratch)

@@ -18,6 +18,9 @@
 void gosi_arch_switch(void **save, void *load);
 /* Save likewise, run pick(arg) on the scratch stack that begins at scratch, and resume what it returns. */
 void gosi_arch_switch_via(void **save, void *scratch, void *(*pick)(void *), void *arg);
+/* The floating-point control words of the thread; writing them costs next to nothing if they are set already. */
+uint64_t gosi_arch_fp_control(void);
+void gosi_arch_set_fp_control(uint64_t control);
 /* Lay out a stack that, when resumed, calls gosi_entry(t); returns its stack pointer. */
 void *gosi_arch_make(char *far_edge, gos_tasklet *t);
 
@@ -77,6 +80,18 @@ void gosi_stack_adopt(gos_sched *s, gos_tasklet *from, gos_tasklet *to);
 /* slice.c: move the owner of slot out (memory: malloc or the spare, cannot fail) / t back in place. */
 void gosi_evict(gos_sched *s, gos_slot *slot);
 void gosi_restore(gos_sched *s, gos_tasklet *t);
+void gosi_blocks_fini(gos_sched *s);
+
+/* t is about to be restored: have the memory that takes fetched while something else is done. */
+static GOSI_INLINE void gosi_prefetch(const gos_tasklet *t)
+{
+    if (!t->slice)
+        return;
+    for (size_t at = 0; at < 768; at += 64)
+        __builtin_prefetch((const char *)t->slice + at);
+    for (size_t at = 0; at < 768; at += 64)
+        __builtin_prefetch((const char *)t->sp + at, 1);
+}
 
 /* delta.c */
 size_t gosi_delta_encode(gos_sched *s, gos_slot *slot, const uint64_t *words, size_t count, uint8_t *kind);

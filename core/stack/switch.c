@@ -33,6 +33,7 @@ static void evict_everybody(gos_sched *s, gos_tasklet *from)
 
 int gosi_stack_prepare_slow(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
 {
+    gosi_prefetch(to);
     gos_slot *slot = to->slot;
     if (slot == &gosi_no_slot) {
         int rc = gosi_slot_pick(s, from, 0, &s->picked);
@@ -195,7 +196,7 @@ void gosi_stack_switch_slow(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
 
 void gosi_stack_adopt(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
 {
-    (void)s;
+    gosi_arch_set_fp_control(s->fp_control);
     to->slot = from->slot;
     to->slot->owner = to;
     to->slot->pinned = 0;

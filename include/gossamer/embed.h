@@ -104,6 +104,8 @@ struct gos_slot {
     struct gos_template *templates; /* for delta compression, made on demand */
 };
 
+enum { GOS_BLOCK_CLASSES = 16, GOS_BLOCKS_KEPT = 32 };
+
 struct gos_sched {
     gos_tasklet *current;
     gos_tasklet *head;        /* of the ring; equals current except in the middle of an operation */
@@ -133,7 +135,10 @@ struct gos_sched {
     void *spare;
     char *scratch;            /* a small stack for exchanging two tasklets of one slot */
     uint64_t evictions, evicted, evicted_bytes, live;
+    void *blocks[GOS_BLOCK_CLASSES]; /* free blocks for raw slices, linked through their first word */
+    uint32_t block_count;
     uint8_t compress, evict_always, own;
+    uint64_t fp_control;      /* floating-point control words that tasklets start with: the thread's own, at init */
     int *errno_place;         /* errno of this thread: asking for its address at each switch costs 3 ns */
     void *cxa;                /* C++ exception globals of this thread, NULL without a C++ runtime */
 };
