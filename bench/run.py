@@ -4,7 +4,7 @@
     python bench/run.py --quick                every workload once, small; under a minute
     python bench/run.py --workloads W1,W3      some of them (W3 means W3 and W3-all)
     python bench/run.py --markdown             the table for the README
-    python bench/run.py --json results.json    all samples
+    python bench/run.py --json results.json    all samples; --show results.json prints them again
 
 Each sample is a fresh process on one core; the peers take turns, so that a
 change of the machine's mood meets them all. See bench/README.md.
@@ -33,6 +33,7 @@ def arguments():
     parser.add_argument("--cpu", type=int, default=None, metavar="N", help="which core (default: the last one allowed)")
     parser.add_argument("--json", metavar="FILE", help="write every sample here")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table instead of blocks")
+    parser.add_argument("--show", metavar="FILE", help="measure nothing: print what --json has saved")
     parser.add_argument("--check", action="store_true", help="fail when a must of bench/targets.py does not hold")
     return parser.parse_args()
 
@@ -145,7 +146,54 @@ def describe(args, peers):
         "command": "python bench/run.py " + " ".join(sys.argv[1:]) if sys.argv[1:] else "python bench/run.py",
         "versions": ", ".join(versions) + (f", commit {revision}" if revision else ""),
         "cpu": args.cpu,
+        "quick": args.quick,
     }
+
+
+def save(path, meta, all_results):
+    rows = {
+        row: {peer: {"n": result.n, "samples": result.samples} for peer, result in results.items()}
+        for row, results in all_results.items()
+    }
+    with open(path, "w") as f:
+        json.dump({"meta": meta, "rows": rows}, f, indent=1)
+
+
+def load(path):
+    """-> meta, {row id: {peer: Result}}"""
+    with open(path) as f:
+        saved = json.load(f)
+    rows = {
+        row: {peer: report.Result(one["samples"], one["n"]) for peer, one in results.items()}
+        for row, results in saved["rows"].items()
+    }
+    return saved["meta"], rows
+
+
+def heading(meta, paint):
+    print(f"{paint.bold('Gossamer bench')}  {meta['date']}  {meta['machine']}, core {meta['cpu']}")
+    print(meta["versions"])
+    print(paint.dim("minimum over fresh processes, first and third quartile; each the best of many short rounds, CPU time"))
+    if meta["quick"]:
+        print(paint.bad("--quick: a smoke test; do not quote these figures"))
+
+
+def verdict(rows, all_results):
+    """-> the musts that were judged, and the missed ones as text."""
+    judged = [(row, limit, holds) for row in rows for limit, holds in report.judge(row, all_results.get(row.id, {}))]
+    musts = [one for one in judged if one[1].level == "must"]
+    return musts, [f"{row.id} {limit.text()}" for row, limit, holds in musts if not holds]
+
+
+def show_saved(args, rows, paint):
+    meta, all_results = load(args.show)
+    if args.markdown:
+        print(report.markdown(rows, all_results, meta))
+        return
+    heading(meta, paint)
+    for row in rows:
+        if all_results.get(row.id):
+            print("\n" + report.terminal_row(row, all_results[row.id], {}, paint))
 
 
 def main():
@@ -154,26 +202,24 @@ def main():
     only = {name for name in args.peers.split(",") if name}
     if unknown := only - set(suite.ALL):
         raise SystemExit(f"bench: no peer {', '.join(sorted(unknown))}; there are {', '.join(suite.ALL)}")
+    paint = report.Paint(sys.stdout.isatty() and not args.markdown and "NO_COLOR" not in os.environ)
+    if args.show:
+        return show_saved(args, rows, paint)
+
     started = time.monotonic()
     peers, missing = find_peers(rows, lambda name: not only or name == "gossamer" or name in only)
     c_peers, c_missing = find_c_peers(rows)
     if args.cpu is None:
         args.cpu = max(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {args.cpu})  # the samples inherit it; the builds above used every core
-
-    paint = report.Paint(sys.stdout.isatty() and not args.markdown and "NO_COLOR" not in os.environ)
     meta = describe(args, peers)
     for name, why in {**missing, **c_missing}.items():
         print(f"== {name} is left out: {why}", file=sys.stderr)
     if not args.markdown:
-        print(f"{paint.bold('Gossamer bench')}  {meta['date']}  {meta['machine']}, core {args.cpu}")
-        print(meta["versions"])
-        print(paint.dim("minimum over fresh processes, first and third quartile; each the best of many short rounds, CPU time"))
-        if args.quick:
-            print(paint.bad("--quick: a smoke test; do not quote these figures"))
+        heading(meta, paint)
 
     progress = Progress()
-    all_results, failed, checked, missed = {}, 0, 0, []
+    all_results, failed = {}, 0
     for row in rows:
         results, failures = measure(row, c_peers if row in suite.C_ROWS else peers, args, progress)
         failed += len(failures)
@@ -182,23 +228,19 @@ def main():
         if not results and not failures:
             continue
         all_results[row.id] = results
-        musts = [(limit, holds) for limit, holds in report.judge(row, results) if limit.level == "must"]
-        checked += len(musts)
-        missed += [f"{row.id} {limit.text()}" for limit, holds in musts if not holds]
         if not args.markdown:
             print("\n" + report.terminal_row(row, results, failures, paint), flush=True)
 
+    musts, missed = verdict(rows, all_results)
     if args.markdown:
         print(report.markdown(rows, all_results, meta))
     else:
-        verdict = f"{checked - len(missed)} of {checked} musts hold" + (f"; missed: {', '.join(missed)}" if missed else "")
-        print(f"\n{time.monotonic() - started:.0f} s; {verdict}")
+        end = f"{len(musts) - len(missed)} of {len(musts)} musts hold" + (f"; missed: {', '.join(missed)}" if missed else "")
+        print(f"\n{time.monotonic() - started:.0f} s; {end}")
     if args.json:
-        with open(args.json, "w") as f:
-            figures = {row: {peer: result.samples for peer, result in results.items()} for row, results in all_results.items()}
-            json.dump({"meta": meta, "missed": missed, "samples": figures}, f, indent=1)
+        save(args.json, meta, all_results)
     if failed:
-        raise SystemExit(f"bench: {failed} peers failed in a workload (see above)")
+        raise SystemExit(f"bench: {failed} samples failed (see above)")
     if args.check and missed:
         raise SystemExit(2)
 
