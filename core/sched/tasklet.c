@@ -189,13 +189,20 @@ int gos_spawn(void (*fn)(void *), void *arg, gos_tasklet **out)
     return GOS_OK;
 }
 
+/* It comes back from gos_park, or from gos_run. */
+static void kill_parked(gos_tasklet *t)
+{
+    t->flags |= KILLED;
+    gos_sched_insert(t->sched, t);
+    t->status = GOS_ECANCELED;
+}
+
 void gos_tasklet_unref(gos_tasklet *t)
 {
     if (--c_tasklet(t)->references > 0)
         return;
-    if (t->flags & GOS_F_STARTED) { /* parked, and nobody can insert it any more: it has to end */
-        t->flags |= KILLED;
-        gos_sched_insert(t->sched, t);
+    if (t->flags & GOS_F_STARTED) { /* nobody can insert it any more: it has to end */
+        kill_parked(t);
         return;
     }
     gosi_free(t);
@@ -238,10 +245,12 @@ int gos_tasklet_kill(gos_tasklet *t)
         return GOS_ECURRENT;
     if (t->flags & GOS_F_MAIN)
         return GOS_EINVAL;
+    if (t->place == GOS_NOWHERE) {
+        kill_parked(t);
+        return GOS_OK;
+    }
     t->flags |= KILLED;
-    if (t->place == GOS_NOWHERE || t->place == GOS_IN_RING)
-        gos_sched_insert(t->sched, t);
-    else
+    if (t->place != GOS_IN_RING)
         gosi_wake(t->sched, t, GOS_ECANCELED);
     return GOS_OK;
 }
