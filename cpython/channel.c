@@ -80,35 +80,51 @@ static inline void note_wait(gosp_thread *th, PyObject *self, PyObject *const *a
         gosp_frames_note_method(&gosp_current(th)->state, th->ts, self, args, n);
 }
 
-static PyObject *channel_send(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+/* With a timeout, or with wrong arguments. */
+static __attribute__((noinline)) PyObject *send_slow(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     static const char *const names[] = {"value", "timeout"};
-    gosp_thread *th = gosp_thread_current();
-    if (!th)
-        return NULL;
     PyObject *given[2] = {NULL, Py_None};
-    int64_t deadline = GOS_FOREVER;
-    if (GOSP_LIKELY(nargs == 1 && !kwnames))
-        given[0] = args[0];
-    else if (gosp_parse(args, nargs, kwnames, "send", names, 2, 1, given) < 0 || gosp_deadline(given[1], &deadline) < 0)
+    gosp_thread *th = gosp_thread_current();
+    int64_t deadline;
+    if (!th || gosp_parse(args, nargs, kwnames, "send", names, 2, 1, given) < 0 || gosp_deadline(given[1], &deadline) < 0)
         return NULL;
     note_wait(th, self, args, nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0), 1);
     return send_value(th, (ChannelObject *)self, Py_NewRef(given[0]), deadline);
 }
 
-static PyObject *channel_receive(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+static PyObject *channel_send(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    static const char *const names[] = {"timeout"};
+    if (GOSP_UNLIKELY(nargs != 1 || kwnames))
+        return send_slow(self, args, nargs, kwnames);
     gosp_thread *th = gosp_thread_current();
     if (!th)
         return NULL;
+    note_wait(th, self, args, 1, 1);
+    return send_value(th, (ChannelObject *)self, Py_NewRef(args[0]), GOS_FOREVER);
+}
+
+static __attribute__((noinline)) PyObject *receive_slow(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    static const char *const names[] = {"timeout"};
     PyObject *given[1] = {Py_None};
-    int64_t deadline = GOS_FOREVER;
-    if (GOSP_UNLIKELY(nargs || kwnames) &&
-        (gosp_parse(args, nargs, kwnames, "receive", names, 1, 0, given) < 0 || gosp_deadline(given[0], &deadline) < 0))
+    gosp_thread *th = gosp_thread_current();
+    int64_t deadline;
+    if (!th || gosp_parse(args, nargs, kwnames, "receive", names, 1, 0, given) < 0 || gosp_deadline(given[0], &deadline) < 0)
         return NULL;
     note_wait(th, self, args, nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0), 0);
     return receive_value(th, (ChannelObject *)self, deadline);
+}
+
+static PyObject *channel_receive(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    if (GOSP_UNLIKELY(nargs || kwnames))
+        return receive_slow(self, args, nargs, kwnames);
+    gosp_thread *th = gosp_thread_current();
+    if (!th)
+        return NULL;
+    note_wait(th, self, args, 0, 0);
+    return receive_value(th, (ChannelObject *)self, GOS_FOREVER);
 }
 
 static PyObject *send_bomb(PyObject *self, PyObject *bomb)

@@ -33,6 +33,9 @@ static size_t slot_of(PyObject *code)
 
 void gosp_chunk_learn(const gosp_state *st)
 {
+    static unsigned skipped; /* a sample will do, but the first ones all count: others are sized by them */
+    if (++skipped > 1024 && skipped % 16)
+        return;
     PyObject *code = NULL;
     size_t used = gosp_frames_used(st, &code);
     if (!used)
@@ -66,20 +69,27 @@ void *gosp_chunk_alloc(gosp_thread *th, PyObject *func, size_t *bytes)
     }
     if (th->sched.live < MANY && size < COMFORT)
         size = COMFORT;
-    if (size > BIGGEST)
-        return NULL;
     *bytes = (size + 15) & ~(size_t)15;
+    if (*bytes > BIGGEST)
+        return NULL;
     if (*bytes == COMFORT && th->chunk_count > 0)
         return th->chunks[--th->chunk_count];
     return PyObject_Malloc(*bytes);
 }
 
-void gosp_chunk_free(gosp_thread *th, void *chunk, size_t bytes)
+void gosp_chunk_release(gosp_thread *th)
 {
-    if (bytes == COMFORT && th->chunk_count < GOSP_CACHED_CHUNKS)
+    size_t bytes;
+    void *chunk = gosp_chunk_remove(th->ts, &bytes);
+    if (bytes == COMFORT && th->chunk_count < GOSP_CACHED_CHUNKS) {
         th->chunks[th->chunk_count++] = chunk;
-    else
+    } else if (bytes <= BIGGEST) {
         PyObject_Free(chunk);
+    } else { /* one of CPython's, which are larger */
+        PyObjectArenaAllocator arena;
+        PyObject_GetArenaAllocator(&arena);
+        arena.free(arena.ctx, chunk, bytes);
+    }
 }
 
 void gosp_chunk_cache_clear(gosp_thread *th)

@@ -287,7 +287,7 @@ void gosp_trace_adopt(void); /* take what threading.settrace and setprofile say 
 
 /* chunks.c: the first chunk of the data stack, sized by what the code has used before */
 void *gosp_chunk_alloc(gosp_thread *th, PyObject *func, size_t *bytes);
-void gosp_chunk_free(gosp_thread *th, void *chunk, size_t bytes);
+void gosp_chunk_release(gosp_thread *th); /* the current one; no frame is left on it */
 void gosp_chunk_cache_clear(gosp_thread *th);
 void gosp_chunk_learn(const gosp_state *st);
 int gosp_arena_install(void);

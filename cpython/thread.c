@@ -32,8 +32,8 @@ static inline void leave_state(gosp_thread *th, TaskletObject *from)
         gosp_track(from);
     if (GOSP_LIKELY(from->core.flags & GOSP_HAS_STATE))
         gosp_state_save(&from->state, ts);
-    else if (ts->datastack_chunk) /* dead, and a schedule callback has run since its own chunk was removed */
-        gosp_chunk_remove(ts, NULL);
+    else if (ts->datastack_chunk) /* dead, and a schedule callback has run since */
+        gosp_chunk_release(th);
     if (GOSP_UNLIKELY(th->starting == from)) {
         /* Its function has begun, so the frame holds what it needs. */
         th->starting = NULL;
@@ -122,92 +122,116 @@ static void hook_restored(gos_tasklet *t)
         gosp_frames_restored(&gosp_of(t)->state);
 }
 
-/* ---- the body of a tasklet ---- */
+/* ---- the body of a tasklet ----
+ *
+ * hook_body's frame, like all between the far edge of the stack and the tasklet's code, is part of each
+ * suspended tasklet: it holds one pointer, and what has locals is in functions that have returned by then. */
 
-/* Objects that a call of func needs until it returns. A Python function's frame holds its own references
- * once it runs, so those are released at the first switch away; for other callables they are kept where the
- * collector sees them. */
-static PyObject *call_keeping(TaskletObject *t, PyObject *func, PyObject *args, PyObject *kwargs)
+/* Before the call: claim what the tasklet starts with. Returns its function, with th->start_args and
+ * start_kwargs set; new references, all of them. */
+static __attribute__((noinline)) PyObject *begin(gosp_thread *th, TaskletObject *t)
 {
-    gosp_thread *th = gosp_thread_of(t->core.sched);
-    if (PyFunction_Check(func) && !kwargs) {
-        th->starting = t;
-        th->start_func = func;
-        th->start_tuple = args;
-        PyObject *result = PyObject_Vectorcall(func, &PyTuple_GET_ITEM(args, 0), (size_t)PyTuple_GET_SIZE(args), NULL);
-        if (th->starting == t) {
-            th->starting = NULL;
-            Py_DECREF(func);
-            Py_DECREF(args);
-        }
-        return result;
+    PyObject *func = t->core.value, *args = th->start_args, *kwargs = th->start_kwargs;
+    size_t bytes;
+    t->core.value = NULL;
+    th->start_args = th->start_kwargs = NULL;
+    void *chunk = gosp_chunk_alloc(th, func, &bytes);
+    if (chunk)
+        gosp_chunk_install(th->ts, chunk, bytes); /* without, CPython maps its 16 KiB: more memory, same result */
+    gosp_tracing_resumed(th->ts);
+    gosp_settle(th); /* may run, switch to, and start others */
+    if (GOSP_UNLIKELY(t->core.flags & GOSP_TRACE_ME)) {
+        t->core.flags &= ~(uint32_t)GOSP_TRACE_ME;
+        gosp_trace_adopt();
     }
-    PyObject *keep = PyTuple_New(3);
-    if (keep) {
-        PyTuple_SET_ITEM(keep, 0, func);
-        PyTuple_SET_ITEM(keep, 1, args);
-        PyTuple_SET_ITEM(keep, 2, Py_XNewRef(kwargs));
-    }
-    t->state.call = keep;
-    PyObject *result = keep ? PyObject_Call(func, args, kwargs) : NULL;
-    t->state.call = NULL;
-    if (keep) {
-        Py_DECREF(keep);
-    } else {
-        Py_DECREF(func);
+    th->start_args = args;
+    th->start_kwargs = kwargs;
+    return func;
+}
+
+static vectorcallfunc plain_call;
+
+static inline int is_plain(PyObject *func)
+{
+    return PyFunction_Check(func) && ((PyFunctionObject *)func)->vectorcall == plain_call;
+}
+
+/* What CPython calls a function by, unless a JIT has replaced it. */
+static int find_plain_call(void)
+{
+    PyCodeObject *code = PyCode_NewEmpty("gossamer", "probe", 1);
+    PyObject *globals = PyDict_New();
+    PyObject *probe = code && globals ? PyFunction_New((PyObject *)code, globals) : NULL;
+    if (probe)
+        plain_call = ((PyFunctionObject *)probe)->vectorcall;
+    Py_XDECREF(probe);
+    Py_XDECREF(globals);
+    Py_XDECREF(code);
+    return plain_call ? 0 : -1;
+}
+
+/* Call anything but a plain function; steals all. What a C function borrows from its caller has to live until
+ * it returns, where the collector can see it. */
+static __attribute__((noinline)) PyObject *call_other(TaskletObject *t, PyObject *func, PyObject *args, PyObject *kwargs)
+{
+    PyObject *keep, *result = NULL;
+    if (Bomb_Check(func)) { /* thrown into before it ran */
         Py_DECREF(args);
+        Py_XDECREF(kwargs);
+        return gosp_bomb_raise(func);
     }
+    keep = kwargs ? PyTuple_Pack(3, func, args, kwargs) : PyTuple_Pack(2, func, args);
+    Py_DECREF(func);
+    Py_DECREF(args);
     Py_XDECREF(kwargs);
+    t->state.call = keep;
+    if (keep)
+        result = PyObject_Call(PyTuple_GET_ITEM(keep, 0), PyTuple_GET_ITEM(keep, 1),
+                               PyTuple_GET_SIZE(keep) == 3 ? PyTuple_GET_ITEM(keep, 2) : NULL);
+    Py_CLEAR(t->state.call);
     return result;
 }
 
-/* Undo what the tasklet's code left in the thread state. */
-static void clean_state(gosp_thread *th, TaskletObject *t, void *chunk, size_t bytes)
+/* After the call: the outcome, and what the tasklet's code left in the thread state. */
+static __attribute__((noinline)) void *end(TaskletObject *t, PyObject *result)
 {
+    gosp_thread *th = gosp_thread_of(t->core.sched);
     PyThreadState *ts = th->ts;
+    void *failure = NULL;
+    if (th->starting == t) { /* never switched away: see leave_state */
+        th->starting = NULL;
+        Py_DECREF(th->start_func);
+        Py_DECREF(th->start_tuple);
+    }
+    if (GOSP_LIKELY(result && !(t->core.flags & GOSP_KEEP_RESULT) && !t->extras))
+        Py_DECREF(result);
+    else
+        failure = gosp_outcome_of(th, t, result);
     if (GOSP_UNLIKELY(gosp_is_traced(ts))) { /* counted by the interpreter: switch off properly */
         ts->tracing = 0;
         PyEval_SetTrace(NULL, NULL);
         PyEval_SetProfile(NULL, NULL);
     }
     Py_CLEAR(t->state.exc_state.exc_value);
-    gosp_chunk_remove(ts, chunk);
-    if (chunk)
-        gosp_chunk_free(th, chunk, bytes);
+    gosp_chunk_release(th);
+    t->core.flags = (t->core.flags & ~(uint32_t)GOSP_HAS_STATE) | GOSP_ENDED;
+    t->fresh.args = t->fresh.kwargs = NULL;
+    if (Py_REFCNT(t) > 1)
+        gosp_track(t); /* somebody keeps it */
+    return failure;
 }
 
 static void *hook_body(gos_tasklet *core)
 {
     TaskletObject *t = gosp_of(core);
     gosp_thread *th = gosp_thread_of(core->sched);
-    PyObject *func = core->value, *args = th->start_args, *kwargs = th->start_kwargs, *result;
-    core->value = NULL;
-    th->start_args = th->start_kwargs = NULL;
-    size_t bytes = 0;
-    void *chunk = gosp_chunk_alloc(th, func, &bytes);
-    if (chunk)
-        gosp_chunk_install(th->ts, chunk, bytes); /* without, CPython maps its 16 KiB: more memory, same result */
-    gosp_tracing_resumed(th->ts);
-    gosp_settle(th);
-    if (GOSP_UNLIKELY(core->flags & GOSP_TRACE_ME)) {
-        core->flags &= ~(uint32_t)GOSP_TRACE_ME;
-        gosp_trace_adopt();
-    }
-    if (GOSP_LIKELY(!Bomb_Check(func))) {
-        result = call_keeping(t, func, args, kwargs);
-    } else { /* thrown into before it ran */
-        Py_DECREF(args);
-        Py_XDECREF(kwargs);
-        result = gosp_bomb_raise(func);
-    }
-    void *failure = GOSP_LIKELY(result && !(core->flags & GOSP_KEEP_RESULT) && !t->extras) ? (Py_DECREF(result), NULL)
-                                                                                            : gosp_outcome_of(th, t, result);
-    clean_state(th, t, chunk, bytes);
-    core->flags = (core->flags & ~(uint32_t)GOSP_HAS_STATE) | GOSP_ENDED;
-    t->fresh.args = t->fresh.kwargs = NULL;
-    if (Py_REFCNT(t) > 1)
-        gosp_track(t); /* somebody keeps it */
-    return failure;
+    PyObject *func = begin(th, t), *args = th->start_args;
+    if (GOSP_UNLIKELY(th->start_kwargs || !is_plain(func)))
+        return end(t, call_other(t, func, args, th->start_kwargs));
+    th->starting = t;
+    th->start_func = func;
+    th->start_tuple = args;
+    return end(t, plain_call(func, &PyTuple_GET_ITEM(args, 0), (size_t)PyTuple_GET_SIZE(args), NULL));
 }
 
 void gosp_settle_slow(gosp_thread *th)
@@ -394,5 +418,5 @@ gosp_thread *gosp_thread_enter(void)
 
 int gosp_threads_init(void)
 {
-    return gosp_thread_current() ? 0 : -1;
+    return find_plain_call() == 0 && gosp_thread_current() ? 0 : -1;
 }

@@ -184,27 +184,33 @@ static gos_tasklet *somebody_resumable(gos_sched *s, gos_tasklet *t)
     gosi_fatal(__FILE__, __LINE__, "out of memory: the thread has ended a tasklet and cannot resume another");
 }
 
-/* First code on a new stack: run t, then whoever has not started either, on the same stack; then leave. */
-void gosi_entry(gos_tasklet *t)
+/* t has ended with failure or NULL. Returns its successor if that takes over the stack as it is; resumes it
+ * otherwise, and does not return. */
+static __attribute__((noinline)) gos_tasklet *succeed(gos_tasklet *t, void *failure)
 {
     gos_sched *s = t->sched;
+    gos_tasklet *to = finish(s, t, failure);
+    if (to->slot != &gosi_no_slot && gosi_stack_prepare_leave(s, t, to) != GOS_OK)
+        to = somebody_resumable(s, t);
+    s->deferred = t; /* the ring's reference; not earlier, since the idle hook may settle */
+    if (GOSI_UNLIKELY(s->notify != NULL))
+        gosi_announce(s, t, to);
+    s->current = to;
+    s->switches++;
+    s->hooks->swap(t, to);
+    if (to->slot != &gosi_no_slot)
+        gosi_stack_leave(s, t, to);
+    gosi_stack_adopt(s, t, to);
+    return to;
+}
+
+/* First code on a new stack: run t, then whoever has not started either. Its frame is part of each slice, so
+ * it is kept small. */
+void gosi_entry(gos_tasklet *t)
+{
     gosi_stack_entered();
-    for (;;) {
-        void *failure = s->hooks->body(t);
-        gos_tasklet *to = finish(s, t, failure);
-        if (to->slot != &gosi_no_slot && gosi_stack_prepare_leave(s, t, to) != GOS_OK)
-            to = somebody_resumable(s, t);
-        s->deferred = t; /* the ring's reference; not earlier, since the idle hook may settle */
-        if (GOSI_UNLIKELY(s->notify != NULL))
-            gosi_announce(s, t, to);
-        s->current = to;
-        s->switches++;
-        s->hooks->swap(t, to);
-        if (to->slot != &gosi_no_slot)
-            gosi_stack_leave(s, t, to);
-        gosi_stack_adopt(s, t, to);
-        t = to;
-    }
+    for (;;)
+        t = succeed(t, t->sched->hooks->body(t));
 }
 
 void gos_settle_slow(gos_sched *s)

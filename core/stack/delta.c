@@ -9,6 +9,9 @@
  * Layout of an encoded slice: ceil(count / 64) mask words, then the differing words in order.
  */
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "stack.h"
 
@@ -52,52 +55,54 @@ static struct gos_template *find_template(gos_sched *s, gos_slot *slot, const ui
     return vacant;
 }
 
+/* One bit for each of n <= 64 words: does it differ? */
+static uint64_t difference_mask(const uint64_t *a, const uint64_t *b, size_t n)
+{
+    uint64_t mask = 0;
+    size_t i = 0;
+#if defined(__SSE2__)
+    for (; i + 2 <= n; i += 2) {
+        __m128i equal = _mm_cmpeq_epi32(_mm_loadu_si128((const void *)(a + i)), _mm_loadu_si128((const void *)(b + i)));
+        equal = _mm_and_si128(equal, _mm_shuffle_epi32(equal, 0xb1)); /* both halves of a word */
+        mask |= (uint64_t)(unsigned)_mm_movemask_pd(_mm_castsi128_pd(equal)) << i;
+    }
+    mask = ~mask & (i < 64 ? ((uint64_t)1 << i) - 1 : ~(uint64_t)0);
+#endif
+    for (; i < n; i++)
+        mask |= (uint64_t)(a[i] != b[i]) << i;
+    return mask;
+}
+
 /* Encode count words into the spare. Returns the bytes written and sets *kind, or leaves *kind 0 when raw
  * is better. */
 size_t gosi_delta_encode(gos_sched *s, gos_slot *slot, const uint64_t *words, size_t count, uint8_t *kind)
 {
     uint64_t *out = s->spare;
-    size_t room = s->spare_size / 8;
     *kind = 0;
     struct gos_template *tpl = find_template(s, slot, words, count);
     if (!tpl)
         return 0;
-    size_t masks = (count + 63) / 64, limit = count - count / 4;
+    size_t masks = (count + 63) / 64, limit = count - count / 4; /* words; more are not worth it */
     size_t at = masks;
     for (size_t block = 0; block < masks; block++) {
         size_t begin = block * 64, n = count - begin < 64 ? count - begin : 64;
-        if (at + n > room) {
-            tpl->misses++;
-            return 0;
-        }
-        const uint64_t *a = words + begin, *b = tpl->words + begin;
-        uint64_t mask = 0;
-        for (size_t i = 0; i < n; i++) {
-            uint64_t differs = a[i] != b[i];
-            mask |= differs << i;
-            out[at] = a[i]; /* kept only if it differs: no branch to mispredict */
-            at += differs;
-        }
+        uint64_t mask = difference_mask(words + begin, tpl->words + begin, n);
         out[block] = mask;
-    }
-    if (at > limit) {
-        tpl->misses++;
-        return 0;
+        for (; mask; mask &= mask - 1) {
+            if (at == limit) {
+                tpl->misses++;
+                return 0;
+            }
+            out[at++] = words[begin + (size_t)__builtin_ctzll(mask)];
+        }
     }
     tpl->users++;
     *kind = (uint8_t)(1 + (tpl - slot->templates));
     return at * 8;
 }
 
-size_t gosi_delta_size(const uint64_t *in, size_t count)
-{
-    size_t masks = (count + 63) / 64, words = masks;
-    for (size_t block = 0; block < masks; block++)
-        words += (size_t)__builtin_popcountll(in[block]);
-    return words * 8;
-}
-
-void gosi_delta_decode(gos_slot *slot, uint8_t kind, const uint64_t *in, uint64_t *words, size_t count)
+/* Returns the bytes at in. */
+size_t gosi_delta_decode(gos_slot *slot, uint8_t kind, const uint64_t *in, uint64_t *words, size_t count)
 {
     const struct gos_template *tpl = &slot->templates[kind - 1];
     memcpy(words, tpl->words, count * 8);
@@ -106,6 +111,7 @@ void gosi_delta_decode(gos_slot *slot, uint8_t kind, const uint64_t *in, uint64_
     for (size_t block = 0; block < masks; block++)
         for (uint64_t mask = in[block]; mask; mask &= mask - 1)
             words[block * 64 + (size_t)__builtin_ctzll(mask)] = *next++;
+    return (size_t)((const char *)next - (const char *)in);
 }
 
 void gosi_delta_release(gos_sched *s, gos_slot *slot, uint8_t kind)

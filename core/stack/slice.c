@@ -102,8 +102,7 @@ void gosi_restore(gos_sched *s, gos_tasklet *t)
     size_t bytes = (size_t)(slot->far_edge - (char *)t->sp);
     size_t stored = bytes;
     if (t->slice_kind) {
-        stored = gosi_delta_size(t->slice, bytes / 8);
-        gosi_delta_decode(slot, t->slice_kind, t->slice, t->sp, bytes / 8);
+        stored = gosi_delta_decode(slot, t->slice_kind, t->slice, t->sp, bytes / 8);
         gosi_delta_release(s, slot, t->slice_kind);
         gosi_free(t->slice);
     } else {

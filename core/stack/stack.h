@@ -95,9 +95,8 @@ static GOSI_INLINE void gosi_prefetch(const gos_tasklet *t)
 
 /* delta.c */
 size_t gosi_delta_encode(gos_sched *s, gos_slot *slot, const uint64_t *words, size_t count, uint8_t *kind);
-void gosi_delta_decode(gos_slot *slot, uint8_t kind, const uint64_t *in, uint64_t *words, size_t count);
+size_t gosi_delta_decode(gos_slot *slot, uint8_t kind, const uint64_t *in, uint64_t *words, size_t count);
 void gosi_delta_release(gos_sched *s, gos_slot *slot, uint8_t kind);
 void gosi_delta_fini(gos_sched *s, gos_slot *slot);
-size_t gosi_delta_size(const uint64_t *in, size_t count);
 
 #endif

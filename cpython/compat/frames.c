@@ -269,16 +269,13 @@ size_t gosp_frames_used(const gosp_state *st, PyObject **code)
     return used;
 }
 
-void gosp_chunk_remove(PyThreadState *ts, void *memory)
+void *gosp_chunk_remove(PyThreadState *ts, size_t *bytes)
 {
     _PyStackChunk *chunk = ts->datastack_chunk;
+    *bytes = chunk ? chunk->size : 0;
     ts->datastack_chunk = NULL;
     ts->datastack_top = ts->datastack_limit = NULL;
-    if (chunk && chunk != memory) {
-        PyObjectArenaAllocator arena;
-        PyObject_GetArenaAllocator(&arena);
-        arena.free(arena.ctx, chunk, chunk->size);
-    }
+    return chunk;
 }
 
 int gosp_context_entered(PyObject *context)

@@ -118,8 +118,8 @@ static inline void gosp_chunk_install(PyThreadState *ts, void *memory, size_t by
     ts->datastack_limit = (PyObject **)((char *)chunk + bytes);
 }
 
-/* The tasklet has ended. memory is what was installed; NULL: CPython mapped the chunk itself. */
-void gosp_chunk_remove(PyThreadState *ts, void *memory);
+/* Take the only chunk out of the thread state; NULL, and 0 bytes, if there is none. */
+void *gosp_chunk_remove(PyThreadState *ts, size_t *bytes);
 
 /* Is somebody inside context.run()? */
 int gosp_context_entered(PyObject *context);
