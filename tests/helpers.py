@@ -104,7 +104,8 @@ def paused_tasklet():
 
 def blocked_tasklet(channel=None):
     """A tasklet that waits in a receive."""
-    channel = channel or stackless.channel()
+    if channel is None:
+        channel = stackless.channel()
     t = stackless.tasklet(channel.receive)()
     t.remove()
     t.run()

@@ -146,8 +146,13 @@ def test_next_prev(target):
 
 
 def test_repr(target):
+    """Stackless shows the address only; ours adds the name, where there is one, and the state."""
     _, t = target
-    assert re.fullmatch(r"<\S*tasklet object at 0x[0-9a-fA-F]+>", repr(t))
+    form = r"<\S*tasklet object %sat 0x[0-9a-fA-F]+, (\w+)>"
+    assert re.fullmatch(form % "('[^']*' )?", repr(t)).group(2) == t.state
+    if not t.is_main:
+        t.name = "some name"
+        assert re.fullmatch(form % "'some name' ", repr(t))
 
 
 def test_identity(target):

@@ -51,6 +51,11 @@ class TestCapacity:
         assert t.join() == "x" and len(c) == 0
 
 
+def test_an_empty_one_is_true():
+    assert bool(gossamer.BufferedChannel(1)) is True
+    assert bool(gossamer.channel()) is True
+
+
 class TestClosing:
     def test_drains_then_ends(self):
         c = gossamer.BufferedChannel(3)

