@@ -135,6 +135,16 @@ def measure(row, programs, args, progress):
     return {peer: report.Result(samples[peer], row.n_of(peer, args.quick)) for peer in peers if peer in samples}, failures
 
 
+def command_line(args):
+    """What a reader types for the same figures: without the options that only say where they go."""
+    words = ["python bench/run.py"]
+    words += ["--quick"] * args.quick
+    for name in ("workloads", "peers", "samples"):
+        if getattr(args, name):
+            words += [f"--{name}", str(getattr(args, name))]
+    return " ".join(words)
+
+
 def describe(args, peers):
     versions = [f"CPython {platform.python_version()}"]
     versions += [f"{name} {version}" for name, (_, version) in peers.items() if name != "asyncio"]
@@ -143,7 +153,7 @@ def describe(args, peers):
     return {
         "date": datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
         "machine": f"{tools.processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release().split('-')[0]}",
-        "command": "python bench/run.py " + " ".join(sys.argv[1:]) if sys.argv[1:] else "python bench/run.py",
+        "command": command_line(args),
         "versions": ", ".join(versions) + (f", commit {revision}" if revision else ""),
         "cpu": args.cpu,
         "quick": args.quick,
