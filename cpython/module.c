@@ -1,5 +1,5 @@
 /* module.c - the extension module gossamer._gossamer: its functions, constants, knobs, and its exit. */
-#include "gosp.h"
+#include "capi.h"
 
 PyMODINIT_FUNC PyInit__gossamer(void);
 
@@ -124,6 +124,8 @@ static int module_exec(PyObject *module)
         PyModule_AddIntConstant(module, "PICKLEFLAGS_PICKLE_CONTEXT", 8) < 0)
         return -1;
     if (gosp_cstack_init_type(module) < 0 || gosp_threads_init() < 0)
+        return -1;
+    if (gosp_capi_init(module) < 0)
         return -1;
     if (!has_exit && register_exit(module) < 0)
         return -1;
