@@ -1,4 +1,4 @@
-"""Every block of Python code in docs/guide runs, and prints what the page says.
+"""Every block of Python code in README.md, docs/guide and docs/reference runs, and prints what the page says.
 
 A block "```python" is a program of its own.  The "```text" block after it, if nothing but blank lines is between them, is its
 exact output.  "```python requires=NAME" is left out where that package is not installed.
@@ -12,19 +12,20 @@ import sys
 
 import pytest
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-GUIDE = os.path.join(os.path.dirname(os.path.dirname(HERE)), "docs", "guide")
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+FOLDERS = ("", "docs/guide", "docs/reference", "docs/internals")
 BLOCK = re.compile(r"^```python(?P<info>[^\n]*)\n(?P<code>.*?)^```\n(?:\s*^```text\n(?P<output>.*?)^```\n)?", re.S | re.M)
 
 
 def blocks():
-    for page in sorted(os.listdir(GUIDE)):
+    pages = [os.path.join(folder, name) for folder in FOLDERS for name in sorted(os.listdir(os.path.join(ROOT, folder)))]
+    for page in pages:
         if page.endswith(".md"):
-            with open(os.path.join(GUIDE, page)) as file:
+            with open(os.path.join(ROOT, page)) as file:
                 text = file.read()
             for match in BLOCK.finditer(text):
                 line = text.count("\n", 0, match.start()) + 1
-                yield pytest.param(page, line, match, id=f"{page[:-3]}-line-{line}")
+                yield pytest.param(page, line, match, id=f"{os.path.basename(page)[:-3]}-line-{line}")
 
 
 @pytest.mark.parametrize("page, line, match", list(blocks()))
@@ -43,5 +44,5 @@ def test_block(page, line, match, tmp_path):
 
 
 def test_every_page_has_blocks():
-    pages = {param.values[0] for param in blocks()}
+    pages = {os.path.basename(param.values[0]) for param in blocks()}
     assert {"getting-started.md", "from-stackless.md", "from-greenlet.md", "from-gevent.md"} <= pages
