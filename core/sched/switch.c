@@ -170,8 +170,8 @@ static gos_tasklet *finish(gos_sched *s, gos_tasklet *t, void *failure)
     return to;
 }
 
-/* Memory for resuming `to` could not be had: anybody in the ring who needs none goes first, since the one
- * that runs may free some. With nobody left there is nothing this thread could do. */
+/* Memory for resuming the successor could not be had: anybody in the ring who needs none goes first, since the
+ * one that runs may free some. With nobody left, main learns of it: its stack never moves. */
 static gos_tasklet *somebody_resumable(gos_sched *s, gos_tasklet *t)
 {
     gos_tasklet *at = s->head;
@@ -181,7 +181,9 @@ static gos_tasklet *somebody_resumable(gos_sched *s, gos_tasklet *t)
             return at;
         }
     }
-    gosi_fatal(__FILE__, __LINE__, "out of memory: the thread has ended a tasklet and cannot resume another");
+    force_to_head(s, s->main);
+    s->main->status = GOS_ENOMEM;
+    return s->main;
 }
 
 /* t has ended with failure or NULL. Returns its successor if that takes over the stack as it is; resumes it

@@ -12,13 +12,16 @@
 
 enum { MOST_FAILURES = 20 };
 
-static struct test_case *first_case, **last_case = &first_case;
+static struct test_case *first_case;
 static int failures; /* of the running case; atomic, since cases may have threads */
 
 void test_register(struct test_case *c)
 {
-    *last_case = c;
-    last_case = &c->next;
+    struct test_case **at = &first_case; /* constructors run in any order */
+    while (*at && (*at)->line < c->line)
+        at = &(*at)->next;
+    c->next = *at;
+    *at = c;
 }
 
 void test_fail(const char *file, int line, const char *format, ...)

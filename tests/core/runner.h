@@ -21,7 +21,7 @@ extern "C" {
 struct test_case {
     const char *name;
     void (*run)(void);
-    int seconds;
+    int seconds, line;
     struct test_case *next;
 };
 
@@ -36,7 +36,7 @@ int test_aborts(void (*fn)(void), const char *text);
 
 #define CASE_LIMIT(case_name, limit)                                                                                  \
     static void case_name(void);                                                                                      \
-    static struct test_case case_of_##case_name = {#case_name, case_name, limit, NULL};                               \
+    static struct test_case case_of_##case_name = {#case_name, case_name, limit, __LINE__, NULL};                     \
     __attribute__((constructor)) static void register_##case_name(void)                                               \
     {                                                                                                                 \
         test_register(&case_of_##case_name);                                                                          \

@@ -317,3 +317,62 @@ CASE_LIMIT(failures_at_random, 120)
         }
     CHECK_INT(failed, >, 100);
 }
+
+/* ---- a tasklet ends, and the only one that could run next is moved out, with no memory to make room ---- */
+
+static void *no_memory(size_t bytes)
+{
+    (void)bytes;
+    return NULL;
+}
+
+static void receives_one(void *arg)
+{
+    void *value;
+    volatile char ballast[20000];
+    ballast[0] = ballast[sizeof ballast - 1] = 1;
+    CHECK_OK(gos_receive(arg, &value, GOS_FOREVER));
+    ended += ballast[0] + ballast[sizeof ballast - 1];
+}
+
+static void ends_without_memory(void *arg)
+{
+    gos_sched *s = gos_current()->sched;
+    gos_set_preference(plain, 1);
+    CHECK_OK(gos_send(plain, arg, GOS_FOREVER)); /* its receiver may continue, but is moved out */
+    free(s->spare);
+    s->spare = NULL;
+    s->spare_size = 0;
+    gos_set_allocator(no_memory, realloc, free);
+}
+
+CASE(main_learns_that_nobody_can_be_resumed)
+{
+    void *value;
+    gos_tasklet *t;
+    CHECK_OK(gos_sched_create(&(struct gos_config){.max_slots = 1}));
+    CHECK_OK(gos_channel_create(0, &plain));
+    CHECK_OK(gos_channel_create(0, &never));
+    CHECK_OK(gos_channel_create(0, &choice));
+    CHECK_OK(gos_spawn(receives_one, plain, NULL));
+    CHECK_OK(gos_spawn(receives_one, never, NULL)); /* takes the stack from the first */
+    CHECK_OK(gos_run());
+    CHECK_OK(gos_spawn(ends_without_memory, NULL, &t));
+    CHECK_OK(gos_tasklet_pin(t));
+    if (gos_current()->sched->own)
+        return; /* nothing is ever moved */
+    CHECK_STATUS(gos_receive(choice, &value, GOS_FOREVER), GOS_ENOMEM);
+    gos_set_allocator(malloc, realloc, free);
+    CHECK_INT(gos_balance(choice), ==, 0);
+    CHECK_INT(ended, ==, 0);
+    CHECK_OK(gos_run());
+    CHECK_INT(ended, ==, 2);
+    CHECK_OK(gos_send(never, NULL, GOS_FOREVER));
+    CHECK_OK(gos_run());
+    CHECK_INT(ended, ==, 4);
+    gos_tasklet_unref(t);
+    CHECK_OK(gos_channel_destroy(plain));
+    CHECK_OK(gos_channel_destroy(never));
+    CHECK_OK(gos_channel_destroy(choice));
+    CHECK_OK(gos_sched_destroy());
+}
