@@ -156,7 +156,8 @@ static inline void gosp_track(TaskletObject *t)
 {
     if (t->core.flags & GOSP_UNTRACKED) {
         t->core.flags &= ~(uint32_t)GOSP_UNTRACKED;
-        PyObject_GC_Track(t);
+        if (!PyObject_GC_IsTracked((PyObject *)t)) /* CPython tracks what a __del__ brings back */
+            PyObject_GC_Track(t);
     }
 }
 

@@ -100,7 +100,9 @@ static int tasklet_clear(PyObject *self)
 {
     TaskletObject *t = (TaskletObject *)self;
     if (gosp_has_stack(t))
-        return 0; /* the finalizer could not kill it: it keeps what it has */
+        gosp_tasklet_finalize(self); /* CPython has not done so if the class has its own __del__, or a second time */
+    if (gosp_has_stack(t))
+        return 0; /* it could not be killed: it keeps what it has */
     PyObject *value = t->core.value;
     t->core.value = NULL;
     Py_XDECREF(value);
@@ -114,11 +116,30 @@ static int tasklet_clear(PyObject *self)
     return 0;
 }
 
+/* Nobody refers to a tasklet that owns a stack: it must end before it can be freed. CPython calls a finalizer
+ * only once in the life of an object, and the __del__ of a subclass instead of ours. 0: it may be freed. */
+static int outlives_dealloc(PyObject *self)
+{
+    TaskletObject *t = (TaskletObject *)self;
+    if (!gosp_has_stack(t) || (t->core.flags & GOS_F_MAIN))
+        return 0;
+    if (PyObject_CallFinalizerFromDealloc(self) < 0)
+        return 1;
+    if (!gosp_has_stack(t))
+        return 0;
+    Py_SET_REFCNT(self, 1);
+    gosp_tasklet_finalize(self);
+    if (gosp_has_stack(t) && Py_REFCNT(self) == 1)
+        return 1; /* not even gc.garbage took it: better lost than freed under a living stack */
+    Py_SET_REFCNT(self, Py_REFCNT(self) - 1);
+    return Py_REFCNT(self) > 0;
+}
+
 static void tasklet_dealloc(PyObject *self)
 {
     TaskletObject *t = (TaskletObject *)self;
     PyTypeObject *type = Py_TYPE(self);
-    if (gosp_has_stack(t) && PyObject_CallFinalizerFromDealloc(self) < 0)
+    if (outlives_dealloc(self))
         return;
     PyObject_GC_UnTrack(self);
     if (t->weakrefs)
