@@ -41,14 +41,14 @@ PyObject *gosp_bomb_raise(PyObject *op)
     BombObject *bomb = (BombObject *)op;
     PyObject *type = Py_XNewRef(bomb->type), *value = Py_XNewRef(bomb->value), *tb = Py_XNewRef(bomb->traceback);
     Py_DECREF(bomb);
-    if (!type || type == Py_None) {
+    if (!type || !PyExceptionClass_Check(type)) { /* CPython would write a traceback into whatever value is */
         Py_XDECREF(type);
         Py_XDECREF(value);
         Py_XDECREF(tb);
         PyErr_SetString(PyExc_TypeError, "a bomb without an exception was received");
         return NULL;
     }
-    if (tb == Py_None)
+    if (tb && !PyTraceBack_Check(tb))
         Py_CLEAR(tb);
     if (value == Py_None)
         Py_CLEAR(value);

@@ -64,7 +64,10 @@ static int set_schedule_all(PyObject *self, PyObject *value, void *unused)
         PyErr_SetString(PyExc_TypeError, "preference must be set to a bool or integer");
         return -1;
     }
-    core_of(self)->schedule_all = (uint8_t)PyObject_IsTrue(value);
+    int wanted = PyObject_IsTrue(value);
+    if (wanted < 0)
+        return -1;
+    core_of(self)->schedule_all = (uint8_t)wanted;
     return 0;
 }
 

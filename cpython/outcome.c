@@ -104,6 +104,8 @@ void *gosp_outcome_of(gosp_thread *th, TaskletObject *t, PyObject *result)
     int handled = kept && ((t->core.flags & GOSP_OWNED) || somebody_joins(t));
     if (!handled)
         handled = call_uncaught_hook(t, &bomb) || call_error_handler(&bomb);
+    if (!handled && gosp_bomb_is(bomb, gosp.tasklet_exit))
+        handled = 1; /* killed inside of the hook */
     wake_joiners(th, t);
     if (!handled)
         return bomb;
@@ -162,10 +164,11 @@ PyObject *gosp_tasklet_join(PyObject *self, PyObject *const *args, Py_ssize_t na
     if (!mine)
         return NULL;
     t->core.flags |= GOSP_KEEP_RESULT;
+    PyObject *interrupted = mine->joining; /* by a signal handler, which is about to be refused */
     mine->joining = Py_NewRef(self);
     PyObject *woken = gosp_channel_receive_value(th, (ChannelObject *)Py_NewRef((PyObject *)ch), deadline);
     Py_DECREF(ch);
-    Py_CLEAR(mine->joining);
+    Py_SETREF(mine->joining, interrupted);
     if (!woken)
         return NULL;
     Py_DECREF(woken);

@@ -183,58 +183,71 @@ static int check_rebinding(gosp_thread *th, TaskletObject *t, PyObject *func)
     return problem ? -1 : 0;
 }
 
-/* Replace the call a tasklet starts with. Steals; NULLs clear. */
-static void set_call(TaskletObject *t, PyObject *args, PyObject *kwargs)
+/* Replace the call a tasklet starts with. Steals; NULLs clear. old: to be released when t is complete again. */
+static void set_call(TaskletObject *t, PyObject *args, PyObject *kwargs, PyObject *old[2])
 {
-    PyObject *old_args = t->fresh.args, *old_kwargs = t->fresh.kwargs;
+    old[0] = t->fresh.args;
+    old[1] = t->fresh.kwargs;
     t->fresh.args = args;
     t->fresh.kwargs = kwargs;
     if (args)
         t->core.flags |= GOS_F_READY;
     else
         t->core.flags &= ~(uint32_t)GOS_F_READY;
-    Py_XDECREF(old_args);
-    Py_XDECREF(old_kwargs);
+}
+
+/* What its last function left for join. */
+static void forget_outcome(TaskletObject *t)
+{
+    gosp_extras *x = t->extras;
+    if (!x || (!x->result && !x->error))
+        return;
+    PyObject *result = x->result, *error = x->error;
+    x->result = x->error = NULL;
+    Py_XDECREF(result);
+    Py_XDECREF(error);
 }
 
 int gosp_tasklet_bind(gosp_thread *th, TaskletObject *t, PyObject *func, PyObject *args, PyObject *kwargs)
 {
-    if (check_binding(func, args, kwargs) < 0 || check_rebinding(th, t, func) < 0)
+    PyObject *new_args = NULL, *context = NULL, *old[4] = {NULL, NULL, NULL, NULL};
+    /* First of all, since this may set off the collector and so any Python code. */
+    if (check_binding(func, args, kwargs) < 0 || (func != Py_None && !(context = gosp_context_share(th))))
         return -1;
     int with_args = args != Py_None || kwargs != Py_None;
     PyObject *bound = t->core.value;
-    if (with_args && func == Py_None && (!bound || Bomb_Check(bound))) {
-        PyErr_SetString(PyExc_RuntimeError, "the tasklet was not bound to a function");
+    if (check_rebinding(th, t, func) == 0) {
+        if (with_args && func == Py_None && (!bound || Bomb_Check(bound)))
+            PyErr_SetString(PyExc_RuntimeError, "the tasklet was not bound to a function");
+        else if (with_args && !t->core.sched)
+            PyErr_SetString(PyExc_RuntimeError, "tasklet has no thread");
+    }
+    if (PyErr_Occurred()) {
+        Py_XDECREF(context);
         return -1;
     }
-    if (with_args && !t->core.sched) {
-        PyErr_SetString(PyExc_RuntimeError, "tasklet has no thread");
-        return -1;
-    }
-    PyObject *new_args = NULL, *context = NULL;
     if (GOSP_UNLIKELY(gosp_is_traced(th->ts)))
         t->core.flags |= GOSP_TRACE_ME;
     if (with_args)
         new_args = Py_NewRef(args != Py_None ? args : gosp.empty_tuple);
-    if (func != Py_None && !(context = gosp_context_share(th))) {
-        Py_XDECREF(new_args);
-        return -1;
-    }
-    set_call(t, new_args, with_args && kwargs != Py_None ? Py_NewRef(kwargs) : NULL);
+    set_call(t, new_args, with_args && kwargs != Py_None ? Py_NewRef(kwargs) : NULL, old);
     if (func != Py_None || !with_args) {
-        PyObject *old = t->core.value, *old_context = t->context;
+        old[2] = t->core.value;
+        old[3] = t->context;
         t->core.value = func != Py_None ? Py_NewRef(func) : NULL;
         t->core.flags &= ~(uint32_t)GOSP_ENDED;
         t->context = context;
-        Py_XDECREF(old);
-        Py_XDECREF(old_context);
+        forget_outcome(t);
     }
+    for (int i = 0; i < 4; i++)
+        Py_XDECREF(old[i]); /* may run code that uses t */
     return 0;
 }
 
 int gosp_tasklet_setup(gosp_thread *th, TaskletObject *t, PyObject *args, PyObject *kwargs)
 {
     const char *problem = NULL;
+    PyObject *old[2];
     if (gosp_alive(t))
         problem = "tasklet is alive";
     else if (!t->core.value || !PyCallable_Check((PyObject *)t->core.value))
@@ -245,9 +258,11 @@ int gosp_tasklet_setup(gosp_thread *th, TaskletObject *t, PyObject *args, PyObje
     }
     if (gosp_check_owner(th, t) < 0)
         return -1;
-    set_call(t, Py_NewRef(args), kwargs && PyDict_GET_SIZE(kwargs) ? Py_NewRef(kwargs) : NULL);
+    set_call(t, Py_NewRef(args), kwargs && PyDict_GET_SIZE(kwargs) ? Py_NewRef(kwargs) : NULL, old);
     gos_sched_insert(&th->sched, &t->core);
     gosp_untrack(t);
+    Py_XDECREF(old[0]);
+    Py_XDECREF(old[1]);
     return 0;
 }
 
@@ -433,8 +448,10 @@ static PyObject *set_flag(PyObject *self, PyObject *const *args, Py_ssize_t narg
         PyErr_Format(PyExc_TypeError, "%s needs exactly one bool or integer", function);
         return NULL;
     }
-    int old = (t->core.flags & flag) != 0;
-    if (PyObject_IsTrue(args[0]))
+    int old = (t->core.flags & flag) != 0, wanted = PyObject_IsTrue(args[0]);
+    if (wanted < 0)
+        return NULL;
+    if (wanted)
         t->core.flags |= flag;
     else
         t->core.flags &= ~flag;

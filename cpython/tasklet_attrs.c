@@ -106,7 +106,10 @@ static int set_block_trap(PyObject *self, PyObject *value, void *unused)
         PyErr_SetString(PyExc_TypeError, "block_trap must be set to a bool or integer");
         return -1;
     }
-    if (PyObject_IsTrue(value))
+    int wanted = PyObject_IsTrue(value);
+    if (wanted < 0)
+        return -1;
+    if (wanted)
         t->core.flags |= GOS_F_BLOCK_TRAP;
     else
         t->core.flags &= ~(uint32_t)GOS_F_BLOCK_TRAP;

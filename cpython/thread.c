@@ -17,11 +17,13 @@ __thread gosp_thread *gosp_self __attribute__((tls_model("initial-exec")));
 /* Tracing moves between thread state and tasklet like the rest, but only few tasklets have any. */
 __attribute__((noinline, cold)) static void swap_tracing(PyThreadState *ts, TaskletObject *from, TaskletObject *to)
 {
-    if (gosp_is_traced(ts) && gosp_alive(from) && !gosp_extras_get(from))
+    if (gosp_is_traced(ts) && !gosp_extras_get(from)) /* even if it has ended: a callback may have set it since */
         PyErr_WriteUnraisable((PyObject *)from); /* out of memory: its trace function is lost */
     if (from->extras)
         gosp_trace_save(&from->extras->trace, ts);
     gosp_trace_restore(to->extras ? &to->extras->trace : NULL, ts);
+    if (to->extras) /* moved, not copied */
+        to->extras->trace = (gosp_trace){.event = GOSP_NO_EVENT};
 }
 
 static inline void leave_state(gosp_thread *th, TaskletObject *from)

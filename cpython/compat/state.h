@@ -22,13 +22,13 @@
 struct _PyInterpreterFrame;
 
 typedef struct gosp_state {
-    GOSP_STATE_EXTRA
 #define FIELD(type, name, save, restore, start) type name;
     GOSP_STATE_FIELDS(FIELD)
 #undef FIELD
     _PyErr_StackItem exc_state; /* the bottom of the tasklet's exception stack */
     PyObject **eval_top;        /* end of the innermost frame's value stack while it is known, else NULL */
     PyObject *call;             /* callable and arguments that must outlive the call, or NULL */
+    GOSP_STATE_EXTRA            /* last: CPython still uses root_cframe when the tasklet has ended and `fresh` is valid */
 } gosp_state;
 
 typedef struct gosp_trace {
