@@ -15,8 +15,12 @@
 #include <valgrind/valgrind.h>
 #endif
 
-#ifdef GOS_ASAN
-#define FORCE_OWN 1 /* poisoned bytes cannot be moved */
+#ifdef GOS_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+
+#if defined(GOS_ASAN) || defined(GOS_TSAN)
+#define FORCE_OWN 1 /* what sanitizers note about bytes does not move with them */
 #else
 #define FORCE_OWN 0
 #endif
@@ -98,6 +102,10 @@ static int slot_create(gos_sched *s, gos_slot **out)
 static void slot_destroy(gos_sched *s, gos_slot *slot)
 {
     gosi_delta_fini(s, slot);
+#ifdef GOS_TSAN
+    if (slot->fiber)
+        __tsan_destroy_fiber(slot->fiber);
+#endif
     munmap(slot->map, slot->map_size);
     gosi_free(slot);
 }

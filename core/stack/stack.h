@@ -62,7 +62,7 @@ void gosi_stack_switch_slow(gos_sched *s, gos_tasklet *from, gos_tasklet *to);
 
 static GOSI_INLINE void gosi_stack_switch(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
 {
-#ifndef GOS_ASAN
+#if !defined(GOS_ASAN) && !defined(GOS_TSAN)
     if (GOSI_LIKELY(to->slot->owner == to)) {
         gosi_arch_switch(&from->sp, to->sp);
         return;

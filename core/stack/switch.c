@@ -9,7 +9,10 @@
 #include "stack.h"
 
 #ifdef GOS_ASAN
-#include <sanitizer/common_interface_defs.h>
+#include <sanitizer/asan_interface.h>
+#endif
+#ifdef GOS_TSAN
+#include <sanitizer/tsan_interface.h>
 #endif
 
 static int make_room(gos_sched *s, gos_tasklet *from, gos_slot *slot)
@@ -55,14 +58,9 @@ int gosi_stack_prepare_leave(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
     return to->slot->owner == to ? GOS_OK : make_room(s, from, to->slot);
 }
 
-/* ---- the jump itself, with the notes that AddressSanitizer needs about it ---- */
+/* ---- the jump itself, with the notes that sanitizers need about it ---- */
 
 #ifdef GOS_ASAN
-struct asan_fiber {
-    void *fake;
-    const void *bottom;
-    size_t size;
-};
 static __thread const void *main_bottom;
 static __thread size_t main_size;
 static __thread gos_tasklet *jumped_from; /* NULL: it has ended */
@@ -100,10 +98,44 @@ void gosi_stack_entered(void)
         main_size = size;
     }
 }
+
+/* The last frames of whoever ended here never returned: what they poisoned still is. */
+static void renew_stack(gos_slot *slot)
+{
+    __asan_unpoison_memory_region(slot->map, slot->map_size);
+}
 #else
 void gosi_stack_entered(void)
 {
 }
+#endif
+
+#ifdef GOS_TSAN
+static __thread void *main_fiber;
+
+/* The last calls of whoever ended here never returned: a new fiber does not know of them. */
+static void renew_stack(gos_slot *slot)
+{
+    if (slot->fiber)
+        __tsan_destroy_fiber(slot->fiber);
+    slot->fiber = __tsan_create_fiber(0);
+}
+
+static void jump(void **save, gos_tasklet *from, gos_tasklet *to)
+{
+    if (from && (from->flags & GOS_F_MAIN))
+        main_fiber = __tsan_get_current_fiber();
+    __tsan_switch_to_fiber(to->flags & GOS_F_MAIN ? main_fiber : to->slot->fiber, 0);
+    gosi_arch_switch(save, to->sp);
+}
+#endif
+
+#if !defined(GOS_ASAN) && !defined(GOS_TSAN)
+static inline void renew_stack(gos_slot *slot)
+{
+    (void)slot;
+}
+
 
 static inline void jump(void **save, gos_tasklet *from, gos_tasklet *to)
 {
@@ -151,6 +183,7 @@ static void occupy(gos_sched *s, gos_tasklet *to)
     if (to->slice) {
         gosi_restore(s, to);
     } else {
+        renew_stack(to->slot);
         to->slot->owner = to;
         to->sp = gosi_arch_make(to->slot->far_edge, to);
         to->flags |= GOS_F_STARTED;

@@ -102,6 +102,7 @@ struct gos_slot {
     size_t map_size;
     gos_slot *next_free;
     struct gos_template *templates; /* for delta compression, made on demand */
+    void *fiber;          /* what the thread sanitizer calls this stack */
 };
 
 enum { GOS_BLOCK_CLASSES = 16, GOS_BLOCKS_KEPT = 32 };

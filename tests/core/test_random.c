@@ -22,7 +22,7 @@ static struct model {
 
 static struct toy *toys[TOYS];
 static long next_number, arrived, dropped;
-static int kills;
+static int closing_down;
 
 static uint32_t random_below(uint32_t n)
 {
@@ -202,7 +202,6 @@ static void kill_somebody(void)
             for (int i = 0; i < models[c].count; i++)
                 if (models[c].values[(models[c].first + i) % 4096] == pending->number)
                     models[c].values[(models[c].first + i) % 4096] = -pending->number; /* marked */
-    kills++;
     if (t->base.place == GOS_IN_RING) { /* what has reached it stays */
         t->killed = 1;
         return;
@@ -222,7 +221,7 @@ static void life(struct toy *t);
 static void start_somebody(void)
 {
     uint32_t at = random_below(TOYS);
-    if (toys[at] && (toys[at]->base.flags & GOS_F_READY))
+    if (closing_down || (toys[at] && (toys[at]->base.flags & GOS_F_READY)))
         return;
     if (toys[at])
         toy_unref(toys[at]);
@@ -282,7 +281,7 @@ static void life(struct toy *t)
 static void run_one(uint64_t start, const struct gos_config *config)
 {
     seed = start * 0x9e3779b97f4a7c15u + 1;
-    next_number = arrived = dropped = kills = 0;
+    next_number = arrived = dropped = closing_down = 0;
     memset(models, 0, sizeof models);
     memset(toys, 0, sizeof toys);
     world_open(&w, config);
@@ -300,6 +299,7 @@ static void run_one(uint64_t start, const struct gos_config *config)
         int rc = toy_run(&w);
         CHECK(rc == GOS_OK || rc == GOS_EBUSY);
     }
+    closing_down = 1;
     /* Everybody ends; what is kept in channels is taken out. */
     for (int i = 0; i < TOYS; i++) {
         if (!toys[i])
@@ -320,7 +320,9 @@ static void run_one(uint64_t start, const struct gos_config *config)
                 CHECK_OK(toy_kill(&w, t));
             }
         }
-        toy_unref(toys[i]);
+        struct toy *t = toys[i];
+        toys[i] = NULL; /* others may still look for somebody */
+        toy_unref(t);
     }
     for (int c = 0; c < CHANNELS; c++) {
         void *kept;
