@@ -7,6 +7,10 @@
 
 #include "stack.h"
 
+#ifdef GOS_VALGRIND
+#include <valgrind/memcheck.h>
+#endif
+
 enum { COLD = 1024, BIGGEST_DELTA = 32 * 1024, CLASS = 128 };
 
 /* Raw slices come and go at every switch of a few hundred tasklets, so their blocks are kept, by size: the
@@ -101,6 +105,9 @@ void gosi_restore(gos_sched *s, gos_tasklet *t)
     gos_slot *slot = t->slot;
     size_t bytes = (size_t)(slot->far_edge - (char *)t->sp);
     size_t stored = bytes;
+#ifdef GOS_VALGRIND
+    (void)VALGRIND_MAKE_MEM_UNDEFINED(t->sp, bytes); /* beyond what the last owner used: not a stack yet, to it */
+#endif
     if (t->slice_kind) {
         stored = gosi_delta_decode(slot, t->slice_kind, t->slice, t->sp, bytes / 8);
         gosi_delta_release(s, slot, t->slice_kind);

@@ -12,7 +12,7 @@
 #include "stack.h"
 
 #ifdef GOS_VALGRIND
-#include <valgrind/valgrind.h>
+#include <valgrind/memcheck.h>
 #endif
 
 #ifdef GOS_TSAN
@@ -239,8 +239,12 @@ void gosi_stack_fini(gos_sched *s)
     gosi_blocks_fini(s);
     gosi_free(s->slots);
     gosi_free(s->spare);
-    if (s->scratch)
+    if (s->scratch) {
+#ifdef GOS_VALGRIND
+        (void)VALGRIND_MAKE_MEM_UNDEFINED(s->scratch - SCRATCH_SIZE, SCRATCH_SIZE); /* a stack no more */
+#endif
         gosi_free(s->scratch - SCRATCH_SIZE);
+    }
     s->slots = NULL;
     s->spare = NULL;
     s->scratch = NULL;

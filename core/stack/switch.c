@@ -14,6 +14,9 @@
 #ifdef GOS_TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
+#ifdef GOS_VALGRIND
+#include <valgrind/memcheck.h>
+#endif
 
 static int make_room(gos_sched *s, gos_tasklet *from, gos_slot *slot)
 {
@@ -133,6 +136,9 @@ static void jump(void **save, gos_tasklet *from, gos_tasklet *to)
 #if !defined(GOS_ASAN) && !defined(GOS_TSAN)
 static inline void renew_stack(gos_slot *slot)
 {
+#ifdef GOS_VALGRIND
+    (void)VALGRIND_MAKE_MEM_UNDEFINED(slot->far_edge - 256, 256); /* for the first frame */
+#endif
     (void)slot;
 }
 
