@@ -190,6 +190,23 @@ def test_pending_overwrites_a_received_value():
     assert got == ["boom"]
 
 
+@pytest.mark.parametrize("value", [None, [1]])
+@pytest.mark.parametrize("how", STATES + FRESH)
+def test_overwriting_a_pending_exception(how, value):
+    """tempval is what the tasklet finds: without the bomb it just goes on, or begins."""
+    v = Victim(how)
+    v.t.kill(pending=True)
+    assert type(v.t.tempval) is stackless.bomb
+    v.t.tempval = value
+    stackless.run()
+    assert v.got == [] and v.ran == [1]
+    if how in FRESH:
+        assert v.t.paused or v.t.blocked         # it went to its first wait
+        v.t.kill()
+    else:
+        assert not v.t.alive
+
+
 def test_remove_and_insert_keep_a_pending_exception():
     v = Victim("paused")
     v.t.throw(Boom, pending=True)
