@@ -216,6 +216,11 @@ int gosi_stack_init(gos_sched *s, const struct gos_config *config)
         s->slot_size = MIN_STACK;
     s->compress = config ? (uint8_t)config->compress : GOS_COMPRESS_AUTO;
     s->evict_always = config && config->evict_always && !s->own;
+#ifdef GOS_TORTURE
+    s->evict_always = !s->own;
+    if (s->compress == GOS_COMPRESS_AUTO)
+        s->compress = GOS_COMPRESS_ALWAYS;
+#endif
     gos_slot *first;
     char *scratch = gosi_alloc(SCRATCH_SIZE);
     if (!scratch)

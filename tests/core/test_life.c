@@ -269,7 +269,7 @@ static void yields_twice(void *arg)
 CASE(stats)
 {
     struct gos_stats stats;
-    CHECK_OK(gos_sched_create(&(struct gos_config){.max_slots = 1}));
+    CHECK_OK(gos_sched_create(&(struct gos_config){.max_slots = 1, .compress = GOS_COMPRESS_NEVER}));
     gos_get_stats(&stats);
     CHECK_INT(stats.switches, ==, 0);
     CHECK_INT(stats.live, ==, 0);
