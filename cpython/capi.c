@@ -446,12 +446,10 @@ static void set_schedule_fast_callback(slp_schedule_hook_func *hook)
 
 static int adjust_switch_trap(int change)
 {
-    gosp_thread *th = gosp_thread_current();
-    if (!th)
-        return -1;
-    int old = th->sched.trap;
-    th->sched.trap += change;
-    return old;
+    PyObject *old = PyObject_CallMethod(gosp.module, "switch_trap", "i", change);
+    long level = old ? PyLong_AsLong(old) : -1;
+    Py_XDECREF(old);
+    return (int)level;
 }
 
 static int call_error_handler(void)

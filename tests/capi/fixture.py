@@ -1,5 +1,5 @@
 """The test extension, built once a run, and how it spells NULL."""
-import functools
+import atexit
 import shutil
 import tempfile
 
@@ -10,15 +10,27 @@ from capi.build import SOURCES, build, load
 N = ...
 
 
-@functools.cache
-def extension():
-    folder = tempfile.mkdtemp(prefix="gossamer-capi-")
-    try:
-        return load("capi_test", build("capi_test", SOURCES, folder, ["-std=c11"]))
-    finally:
-        shutil.rmtree(folder)       # once loaded, the file is not needed any more
+class _Extension:
+    """Built when first needed; `path` is its file, `module` the module."""
+
+    @property
+    def path(self):
+        if "_path" not in self.__dict__:
+            folder = tempfile.mkdtemp(prefix="gossamer-capi-")
+            atexit.register(shutil.rmtree, folder)
+            self._path = build("capi_test", SOURCES, folder, ["-std=c11"])
+        return self._path
+
+    @property
+    def module(self):
+        if "_module" not in self.__dict__:
+            self._module = load("capi_test", self.path)
+        return self._module
+
+
+extension = _Extension()
 
 
 @pytest.fixture
 def capi():
-    return extension()
+    return extension.module
