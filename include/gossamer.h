@@ -97,7 +97,8 @@ GOS_API GOS_MUST_CHECK int gos_sched_create(const struct gos_config *config);
 /* Destroy it, from its main tasklet. GOS_EBUSY: tasklets are alive (run or kill them first). */
 GOS_API GOS_MUST_CHECK int gos_sched_destroy(void);
 
-/* Run until no tasklet of this thread is runnable and none waits for a time. */
+/* Run until no tasklet of this thread is runnable and none waits for a time. GOS_ENOMEM, from here and from every
+ * other wait of the main tasklet: for want of memory somebody could not go on; call again. */
 GOS_API GOS_MUST_CHECK int gos_run(void);
 
 /* Let the next runnable tasklet run; the caller goes to the end of the queue. */

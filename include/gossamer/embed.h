@@ -84,9 +84,12 @@ struct gos_hooks {
     void (*hold)(gos_tasklet *t);
     void (*drop)(gos_tasklet *t);
     void (*drop_value)(void *value);
-    /* Wait until deadline_ns, without switching. GOS_OK, or GOS_EHOOK to end the wait with an error. */
+    /* Wait until deadline_ns, without switching. GOS_OK, or GOS_EHOOK to end the wait with an error. Like the
+     * listener notify, it may call operations: those that would switch fail with GOS_ETRAP, and so does a
+     * receive while the exchange register of the current tasklet is in use. */
     int (*idle)(gos_sched *s, int64_t deadline_ns);
-    /* After GOS_EHOOK in a tasklet that has ended: the failure, as body returns it. */
+    /* After GOS_EHOOK in a tasklet that has ended, or whose wait the hook has ended as well: the failure, as
+     * body returns it. */
     void *(*take_error)(gos_sched *s);
     /* t's stack bytes [near, far) are about to move out / are back in place. May be NULL. Cannot fail. */
     void (*evicting)(gos_tasklet *t, void *near_edge, void *far_edge);
@@ -181,7 +184,7 @@ GOS_API GOS_MUST_CHECK int gos_sched_sleep(gos_sched *s, int64_t deadline_ns);
  * blocked nor current. */
 GOS_API GOS_MUST_CHECK int gos_sched_switch(gos_sched *s, gos_tasklet *t, int leave);
 
-/* Append t (ready, nowhere or asleep) to the ring / take t (not current) out of it. */
+/* Append t (ready, nowhere or asleep) to the ring / take t (neither current nor the head) out of it. */
 GOS_API void gos_sched_insert(gos_sched *s, gos_tasklet *t);
 GOS_API void gos_sched_remove(gos_sched *s, gos_tasklet *t);
 
