@@ -112,9 +112,11 @@ def cell(row, result, ours):
 
 
 def ahead_behind(ours, results):
-    behind = [name for name, result in results.items() if result is not ours and result.figure <= ours.figure]
     if ours is None:
         return "not run"
+    if len(results) == 1:
+        return ""  # nobody to compare with
+    behind = [name for name, result in results.items() if result is not ours and result.figure <= ours.figure]
     return "behind " + ", ".join(behind) if behind else "ahead"
 
 
@@ -163,7 +165,7 @@ def quoted_note(rows):
             parts.append(f"{row.id}: {figures}")
     if not parts:
         return ""
-    return "Quoted for comparison, measured earlier on another machine and not in this run: " + "; ".join(parts) + "."
+    return "Quoted for comparison, measured earlier and not in this run: " + "; ".join(parts) + "."
 
 
 def markdown(rows, all_results, meta):
