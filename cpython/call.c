@@ -5,6 +5,8 @@ PyObject *gosp_resumed(gosp_thread *th, TaskletObject *cur, int rc)
 {
     if (GOSP_LIKELY(rc == GOS_OK))
         return gosp_resumed_hot(th, cur);
+    if (th->sched.head != th->sched.current) /* refused to a hook: the register is another operation's */
+        return gosp_raise_status(th, rc);
     PyObject *value = cur->core.value; /* claimed before anything can run */
     cur->core.value = NULL;
     gosp_tracing_resumed(th->ts);

@@ -375,6 +375,8 @@ static PyObject *schedule(PyObject *retval, int remove)
     if (!th)
         return NULL;
     TaskletObject *cur = gosp_current(th);
+    if (th->sched.head != th->sched.current) /* a hook: the register is another operation's */
+        return gosp_raise_status(th, GOS_ETRAP);
     PyObject *old = cur->core.value;
     cur->core.value = Py_NewRef(retval ? retval : (PyObject *)cur);
     Py_XDECREF(old);

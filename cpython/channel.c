@@ -29,13 +29,14 @@ GOSI_COLD static void note_failure(gosp_thread *th, ChannelObject *ch, int direc
 static GOSI_INLINE PyObject *operate(gosp_thread *th, ChannelObject *ch, int direction, PyObject *value, int64_t deadline_ns)
 {
     TaskletObject *cur = gosp_current(th);
+    void *back = value;
     Py_INCREF(ch); /* what a blocked tasklet waits for is referred to by the tasklet, see its traverse */
-    int rc = gosi_channel_operate(&th->sched, &ch->core, direction, value, deadline_ns);
+    int rc = gosi_channel_operate(&th->sched, &ch->core, direction, &back, deadline_ns);
     cur->state.eval_top = NULL;
     if (GOSP_UNLIKELY(rc != GOS_OK)) {
         note_failure(th, ch, direction);
         PyObject *result = gosp_resumed(th, cur, rc);
-        Py_XDECREF(value);
+        Py_XDECREF((PyObject *)back);
         Py_DECREF(ch);
         return result;
     }
@@ -44,23 +45,45 @@ static GOSI_INLINE PyObject *operate(gosp_thread *th, ChannelObject *ch, int dir
     return result;
 }
 
-static GOSI_INLINE int may_operate(gosp_thread *th, ChannelObject *ch, int sending, PyObject **value)
+/* From a hook in the middle of another operation of the same tasklet, whose register it must leave alone. What
+ * needs neither waiting nor switching works: a signal handler can send to a waiting tasklet. */
+GOSI_COLD static PyObject *operate_in_hook(gosp_thread *th, ChannelObject *ch, int direction, PyObject *value)
 {
-    return GOSP_LIKELY(!th->channel_callback_in && !gosp.channel_callback) || before_operation(th, ch, sending, value) == 0;
+    gos_tasklet *cur = th->sched.current;
+    void *taken = cur->value;
+    PyObject **eval_top = gosp_of(cur)->state.eval_top;
+    cur->value = NULL;
+    PyObject *result = operate(th, ch, direction, value, GOS_FOREVER);
+    cur->value = taken;
+    gosp_of(cur)->state.eval_top = eval_top;
+    return result;
+}
+
+static GOSI_INLINE int usual(gosp_thread *th)
+{
+    return GOSP_LIKELY(!th->channel_callback_in && !gosp.channel_callback && th->sched.head == th->sched.current);
+}
+
+/* Steals value when sending. */
+GOSI_COLD static PyObject *operate_unusual(gosp_thread *th, ChannelObject *ch, int direction, PyObject *value, int64_t deadline_ns)
+{
+    if (before_operation(th, ch, direction > 0, &value) < 0) {
+        Py_XDECREF(value);
+        return NULL;
+    }
+    if (th->sched.head != th->sched.current)
+        return operate_in_hook(th, ch, direction, value);
+    return operate(th, ch, direction, value, deadline_ns);
 }
 
 static GOSI_INLINE PyObject *send_value(gosp_thread *th, ChannelObject *ch, PyObject *value, int64_t deadline_ns)
 {
-    if (may_operate(th, ch, 1, &value))
-        return operate(th, ch, 1, value, deadline_ns);
-    Py_DECREF(value);
-    return NULL;
+    return usual(th) ? operate(th, ch, 1, value, deadline_ns) : operate_unusual(th, ch, 1, value, deadline_ns);
 }
 
 static GOSI_INLINE PyObject *receive_value(gosp_thread *th, ChannelObject *ch, int64_t deadline_ns)
 {
-    PyObject *nothing = NULL;
-    return may_operate(th, ch, 0, &nothing) ? operate(th, ch, -1, NULL, deadline_ns) : NULL;
+    return usual(th) ? operate(th, ch, -1, NULL, deadline_ns) : operate_unusual(th, ch, -1, NULL, deadline_ns);
 }
 
 PyObject *gosp_channel_send_value(gosp_thread *th, ChannelObject *ch, PyObject *value, int64_t deadline_ns)
@@ -76,7 +99,7 @@ PyObject *gosp_channel_receive_value(gosp_thread *th, ChannelObject *ch, int64_t
 /* The collector sees the whole value stack of a frame that waits in a method call of ours. */
 static inline void note_wait(gosp_thread *th, PyObject *self, PyObject *const *args, Py_ssize_t n, int send)
 {
-    if (gos_channel_would_block(&((ChannelObject *)self)->core, send))
+    if (gos_channel_would_block(&((ChannelObject *)self)->core, send) && th->sched.head == th->sched.current)
         gosp_frames_note_method(&gosp_current(th)->state, th->ts, self, args, n);
 }
 
@@ -184,7 +207,7 @@ __attribute__((noinline)) static PyObject *channel_next(PyObject *self)
     gosp_thread *th = gosp_thread_current();
     if (!th || (ch->core.closing && gos_channel_balance(&ch->core) <= 0))
         return NULL; /* without an error: StopIteration */
-    if (gos_channel_would_block(&ch->core, 0))
+    if (gos_channel_would_block(&ch->core, 0) && th->sched.head == th->sched.current)
         gosp_frames_note_iteration(&gosp_current(th)->state, th->ts, self, __builtin_return_address(0));
     return gosp_channel_receive_value(th, ch, GOS_FOREVER);
 }

@@ -42,7 +42,7 @@ typedef struct TaskletObject {
     PyObject *context;   /* contextvars.Context while not current; NULL: none yet */
     union {
         struct {
-            PyObject *args, *kwargs; /* of the call it will start with */
+            PyObject *func, *args, *kwargs; /* the call it will start with, once it is complete */
         } fresh;
         gosp_state state;
     };
@@ -76,7 +76,7 @@ typedef struct gosp_thread {
     TaskletObject *main;
     unsigned long thread_id;
     /* Between the first switch to a tasklet and its body; and until its first switch away. */
-    PyObject *start_args, *start_kwargs;
+    PyObject *start_args, *start_kwargs; /* and start_func */
     TaskletObject *starting; /* its call's objects may be released at its first switch away: */
     PyObject *start_func, *start_tuple;
     PyObject *late_func, *late_tuple; /* ... to be released by whoever runs next */
@@ -85,6 +85,7 @@ typedef struct gosp_thread {
     int chunk_count;
     PyObject *failed_on; /* what the last failed channel operation was on, for deadlock reports (borrowed) */
     int failed_direction;
+    int ended; /* its thread state is gone, and the interpreter goes down: nothing can be killed any more */
     struct gosp_thread *next;
 } gosp_thread;
 

@@ -53,8 +53,12 @@ static PyObject *at_exit(PyObject *module, PyObject *unused)
     (void)module;
     (void)unused;
     gosp_thread *th = gosp_self;
-    if (th && gosp_ts_is_current(th->ts) && th->sched.current == &th->main->core)
+    if (th && gosp_ts_is_current(th->ts) && th->sched.current == &th->main->core) {
+        int trap = th->sched.trap; /* left set, or set for a purpose that ends now */
+        th->sched.trap = 0;
         gosp_thread_kill_all(th);
+        th->sched.trap = trap;
+    }
     Py_RETURN_NONE;
 }
 

@@ -127,6 +127,8 @@ void gosp_tasklet_finalize(PyObject *self)
     TaskletObject *t = (TaskletObject *)self;
     if (!gosp_has_stack(t) || (t->core.flags & GOS_F_MAIN) || !t->core.sched)
         return;
+    if (gosp_thread_of(t->core.sched)->ended)
+        return;
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     gosp_thread *th = gosp_thread_current();
@@ -139,7 +141,7 @@ void gosp_tasklet_finalize(PyObject *self)
         for (int i = 0; i < KILL_ATTEMPTS && gosp_has_stack(t); i++) {
             if (gosp_kill(th, t, 0) == 0)
                 continue;
-            if (th->sched.trap) { /* no switching now: at its turn, then */
+            if (th->sched.trap || th->sched.head != th->sched.current) { /* no switching now: at its turn, then */
                 PyErr_Clear();
                 if (gosp_kill(th, t, 1) < 0)
                     PyErr_WriteUnraisable(self);

@@ -3,13 +3,17 @@
 
 #include "sched/sched.h"
 
-static GOSI_INLINE int set_retval(TaskletObject *cur, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
-                                  const char *function)
+static GOSI_INLINE int set_retval(gosp_thread *th, TaskletObject *cur, PyObject *const *args, Py_ssize_t nargs,
+                                  PyObject *kwnames, const char *function)
 {
     static const char *const names[] = {"retval"};
     PyObject *given[1] = {(PyObject *)cur};
     if (GOSP_UNLIKELY(nargs || kwnames) && gosp_parse(args, nargs, kwnames, function, names, 1, 0, given) < 0)
         return -1;
+    if (GOSP_UNLIKELY(th->sched.head != th->sched.current)) { /* a hook: the register is another operation's */
+        gosp_raise_status(th, GOS_ETRAP);
+        return -1;
+    }
     PyObject *old = cur->core.value;
     cur->core.value = Py_NewRef(given[0]);
     Py_XDECREF(old);
@@ -23,7 +27,7 @@ static PyObject *schedule(PyObject *module, PyObject *const *args, Py_ssize_t na
     if (!th)
         return NULL;
     TaskletObject *cur = gosp_current(th);
-    if (set_retval(cur, args, nargs, kwnames, "schedule") < 0)
+    if (set_retval(th, cur, args, nargs, kwnames, "schedule") < 0)
         return NULL;
     int rc = gosi_yield(&th->sched);
     return GOSP_LIKELY(rc == GOS_OK) ? gosp_resumed_hot(th, cur) : gosp_resumed(th, cur, rc);
@@ -36,7 +40,7 @@ static PyObject *schedule_remove(PyObject *module, PyObject *const *args, Py_ssi
     if (!th)
         return NULL;
     TaskletObject *cur = gosp_current(th);
-    if (set_retval(cur, args, nargs, kwnames, "schedule_remove") < 0)
+    if (set_retval(th, cur, args, nargs, kwnames, "schedule_remove") < 0)
         return NULL;
     return gosp_resumed(th, cur, gos_sched_park(&th->sched));
 }
@@ -200,6 +204,8 @@ PyObject *gosp_select(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
         return NULL;
     }
     TaskletObject *cur = gosp_current(th);
+    if (th->sched.head != th->sched.current)
+        return gosp_raise_status(th, GOS_ETRAP);
     struct gos_case *cases = parse_cases(given[0], &n);
     if (!cases)
         return n == 0 && !PyErr_Occurred() ? select_nothing(th, cur, block, deadline) : NULL;

@@ -84,6 +84,7 @@ static int tasklet_traverse(PyObject *self, visitproc visit, void *arg)
             Py_VISIT((PyObject *)cases[i].value);
     }
     if (!(t->core.flags & GOSP_HAS_STATE)) {
+        Py_VISIT(t->fresh.func);
         Py_VISIT(t->fresh.args);
         Py_VISIT(t->fresh.kwargs);
         return 0;
@@ -109,6 +110,7 @@ static int tasklet_clear(PyObject *self)
     Py_CLEAR(t->context);
     gosp_extras_free(t);
     if (!(t->core.flags & GOSP_HAS_STATE)) {
+        Py_CLEAR(t->fresh.func);
         Py_CLEAR(t->fresh.args);
         Py_CLEAR(t->fresh.kwargs);
         t->core.flags &= ~(uint32_t)GOS_F_READY;
@@ -184,16 +186,27 @@ static int check_rebinding(gosp_thread *th, TaskletObject *t, PyObject *func)
 }
 
 /* Replace the call a tasklet starts with. Steals; NULLs clear. old: to be released when t is complete again. */
-static void set_call(TaskletObject *t, PyObject *args, PyObject *kwargs, PyObject *old[2])
+static void set_call(TaskletObject *t, PyObject *func, PyObject *args, PyObject *kwargs, PyObject *old[3])
 {
-    old[0] = t->fresh.args;
-    old[1] = t->fresh.kwargs;
+    old[0] = t->fresh.func;
+    old[1] = t->fresh.args;
+    old[2] = t->fresh.kwargs;
+    t->fresh.func = func;
     t->fresh.args = args;
     t->fresh.kwargs = kwargs;
-    if (args)
+    if (func)
         t->core.flags |= GOS_F_READY;
     else
         t->core.flags &= ~(uint32_t)GOS_F_READY;
+}
+
+/* The function it is bound to (borrowed), or NULL: in the exchange register until its call is complete. */
+static PyObject *bound_function(TaskletObject *t)
+{
+    if (gosp_alive(t))
+        return t->fresh.func;
+    PyObject *value = t->core.value;
+    return value && PyCallable_Check(value) ? value : NULL;
 }
 
 /* What its last function left for join. */
@@ -208,38 +221,46 @@ static void forget_outcome(TaskletObject *t)
     Py_XDECREF(error);
 }
 
+static int check_call(TaskletObject *t, PyObject *func, int with_args)
+{
+    const char *problem = NULL;
+    if (with_args && func == Py_None && !bound_function(t))
+        problem = "the tasklet was not bound to a function";
+    else if (with_args && !t->core.sched)
+        problem = "tasklet has no thread";
+    if (problem)
+        PyErr_SetString(PyExc_RuntimeError, problem);
+    return problem ? -1 : 0;
+}
+
 int gosp_tasklet_bind(gosp_thread *th, TaskletObject *t, PyObject *func, PyObject *args, PyObject *kwargs)
 {
-    PyObject *new_args = NULL, *context = NULL, *old[4] = {NULL, NULL, NULL, NULL};
+    PyObject *context = NULL, *old[5] = {NULL, NULL, NULL, NULL, NULL};
     /* First of all, since this may set off the collector and so any Python code. */
     if (check_binding(func, args, kwargs) < 0 || (func != Py_None && !(context = gosp_context_share(th))))
         return -1;
     int with_args = args != Py_None || kwargs != Py_None;
-    PyObject *bound = t->core.value;
-    if (check_rebinding(th, t, func) == 0) {
-        if (with_args && func == Py_None && (!bound || Bomb_Check(bound)))
-            PyErr_SetString(PyExc_RuntimeError, "the tasklet was not bound to a function");
-        else if (with_args && !t->core.sched)
-            PyErr_SetString(PyExc_RuntimeError, "tasklet has no thread");
-    }
-    if (PyErr_Occurred()) {
+    if (check_rebinding(th, t, func) < 0 || check_call(t, func, with_args) < 0) {
         Py_XDECREF(context);
         return -1;
     }
     if (GOSP_UNLIKELY(gosp_is_traced(th->ts)))
         t->core.flags |= GOSP_TRACE_ME;
+    PyObject *bound = func != Py_None ? func : with_args ? bound_function(t) : NULL;
+    Py_XINCREF(bound);
     if (with_args)
-        new_args = Py_NewRef(args != Py_None ? args : gosp.empty_tuple);
-    set_call(t, new_args, with_args && kwargs != Py_None ? Py_NewRef(kwargs) : NULL, old);
+        set_call(t, bound, Py_NewRef(args != Py_None ? args : gosp.empty_tuple), kwargs != Py_None ? Py_NewRef(kwargs) : NULL, old);
+    else
+        set_call(t, NULL, NULL, NULL, old);
+    old[3] = t->core.value;
+    t->core.value = with_args ? NULL : bound;
+    t->core.flags &= ~(uint32_t)GOSP_ENDED;
     if (func != Py_None || !with_args) {
-        old[2] = t->core.value;
-        old[3] = t->context;
-        t->core.value = func != Py_None ? Py_NewRef(func) : NULL;
-        t->core.flags &= ~(uint32_t)GOSP_ENDED;
+        old[4] = t->context;
         t->context = context;
         forget_outcome(t);
     }
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         Py_XDECREF(old[i]); /* may run code that uses t */
     return 0;
 }
@@ -247,10 +268,10 @@ int gosp_tasklet_bind(gosp_thread *th, TaskletObject *t, PyObject *func, PyObjec
 int gosp_tasklet_setup(gosp_thread *th, TaskletObject *t, PyObject *args, PyObject *kwargs)
 {
     const char *problem = NULL;
-    PyObject *old[2];
+    PyObject *old[3], *func = bound_function(t);
     if (gosp_alive(t))
         problem = "tasklet is alive";
-    else if (!t->core.value || !PyCallable_Check((PyObject *)t->core.value))
+    else if (!func)
         problem = "the tasklet was not bound to a function";
     if (problem) {
         PyErr_SetString(PyExc_RuntimeError, problem);
@@ -258,11 +279,12 @@ int gosp_tasklet_setup(gosp_thread *th, TaskletObject *t, PyObject *args, PyObje
     }
     if (gosp_check_owner(th, t) < 0)
         return -1;
-    set_call(t, Py_NewRef(args), kwargs && PyDict_GET_SIZE(kwargs) ? Py_NewRef(kwargs) : NULL, old);
+    t->core.value = NULL; /* its reference moves to the call */
+    set_call(t, func, Py_NewRef(args), kwargs && PyDict_GET_SIZE(kwargs) ? Py_NewRef(kwargs) : NULL, old);
     gos_sched_insert(&th->sched, &t->core);
     gosp_untrack(t);
-    Py_XDECREF(old[0]);
-    Py_XDECREF(old[1]);
+    for (int i = 0; i < 3; i++)
+        Py_XDECREF(old[i]);
     return 0;
 }
 
@@ -438,6 +460,8 @@ static PyObject *tasklet_bind_thread(PyObject *self, PyObject *const *args, Py_s
     if (target != th)
         return gosp_not_yet("binding a tasklet to another thread");
     t->core.sched = &th->sched;
+    if (t->fresh.func) /* its thread had ended before it began: it has something to run again */
+        t->core.flags |= GOS_F_READY;
     Py_RETURN_NONE;
 }
 

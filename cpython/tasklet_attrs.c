@@ -213,18 +213,10 @@ static PyObject *get_waiting_on(PyObject *self, void *unused)
 
 /* ---- values and frames ---- */
 
-/* Once the call is complete, the register holds its function, out of sight and out of reach. */
-static int holds_call(TaskletObject *t)
-{
-    PyObject *value = t->core.value;
-    return gosp_alive(t) && !(t->core.flags & GOSP_HAS_STATE) && value && !Bomb_Check(value);
-}
-
 static PyObject *get_tempval(PyObject *self, void *unused)
 {
     (void)unused;
-    TaskletObject *t = (TaskletObject *)self;
-    PyObject *value = holds_call(t) ? NULL : t->core.value;
+    PyObject *value = ((TaskletObject *)self)->core.value;
     return Py_NewRef(value ? value : Py_None);
 }
 
@@ -236,8 +228,8 @@ static int set_tempval(PyObject *self, PyObject *value, void *unused)
         return -1;
     }
     gos_tasklet *t = &((TaskletObject *)self)->core;
-    if (holds_call((TaskletObject *)self))
-        return 0; /* a tasklet that has not started is resumed with nothing */
+    if ((t->place == GOS_IN_CHANNEL && t->direction < 0) || t->place == GOS_IN_SELECT)
+        return 0; /* what it is sent goes there, whatever is there now */
     PyObject *old = t->value;
     t->value = Py_NewRef(value);
     Py_XDECREF(old);

@@ -48,6 +48,7 @@ static inline void enter_state(gosp_thread *th, TaskletObject *to)
 {
     PyThreadState *ts = th->ts;
     if (GOSP_UNLIKELY(!(to->core.flags & GOSP_HAS_STATE))) {
+        th->start_func = to->fresh.func;
         th->start_args = to->fresh.args;
         th->start_kwargs = to->fresh.kwargs;
         gosp_state_start(&to->state);
@@ -90,7 +91,6 @@ static void hook_drop_value(void *value)
 /* Sleep with the GIL released; signals are handled at once on the main thread. */
 static int hook_idle(gos_sched *s, int64_t deadline_ns)
 {
-    (void)s;
     struct timespec until = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
     int rc;
     do {
@@ -99,7 +99,7 @@ static int hook_idle(gos_sched *s, int64_t deadline_ns)
         Py_END_ALLOW_THREADS
         if (PyErr_CheckSignals() < 0)
             return GOS_EHOOK;
-    } while (rc == EINTR);
+    } while (rc == EINTR && !s->head); /* a handler may have made somebody runnable */
     return GOS_OK;
 }
 
@@ -129,14 +129,14 @@ static void hook_restored(gos_tasklet *t)
  * hook_body's frame, like all between the far edge of the stack and the tasklet's code, is part of each
  * suspended tasklet: it holds one pointer, and what has locals is in functions that have returned by then. */
 
-/* Before the call: claim what the tasklet starts with. Returns its function, with th->start_args and
- * start_kwargs set; new references, all of them. */
+/* Before the call: claim what the tasklet starts with. Returns its function, or the bomb that was thrown into it,
+ * with th->start_args and start_kwargs set; new references, all of them. */
 static __attribute__((noinline)) PyObject *begin(gosp_thread *th, TaskletObject *t)
 {
-    PyObject *func = t->core.value, *args = th->start_args, *kwargs = th->start_kwargs;
+    PyObject *func = th->start_func, *args = th->start_args, *kwargs = th->start_kwargs, *value = t->core.value;
     size_t bytes;
     t->core.value = NULL;
-    th->start_args = th->start_kwargs = NULL;
+    th->start_func = th->start_args = th->start_kwargs = NULL;
     void *chunk = gosp_chunk_alloc(th, func, &bytes);
     if (chunk)
         gosp_chunk_install(th->ts, chunk, bytes); /* without, CPython maps its 16 KiB: more memory, same result */
@@ -145,6 +145,11 @@ static __attribute__((noinline)) PyObject *begin(gosp_thread *th, TaskletObject 
     if (GOSP_UNLIKELY(t->core.flags & GOSP_TRACE_ME)) {
         t->core.flags &= ~(uint32_t)GOSP_TRACE_ME;
         gosp_trace_adopt();
+    }
+    if (GOSP_UNLIKELY(value != NULL)) {
+        PyObject *unused = Bomb_Check(value) ? func : value;
+        func = Bomb_Check(value) ? value : func;
+        Py_DECREF(unused);
     }
     th->start_args = args;
     th->start_kwargs = kwargs;
@@ -217,7 +222,7 @@ static __attribute__((noinline)) void *end(TaskletObject *t, PyObject *result)
     Py_CLEAR(t->state.exc_state.exc_value);
     gosp_chunk_release(th);
     t->core.flags = (t->core.flags & ~(uint32_t)GOSP_HAS_STATE) | GOSP_ENDED;
-    t->fresh.args = t->fresh.kwargs = NULL;
+    t->fresh.func = t->fresh.args = t->fresh.kwargs = NULL;
     if (Py_REFCNT(t) > 1)
         gosp_track(t); /* somebody keeps it */
     return failure;
@@ -307,8 +312,11 @@ static void orphan_all(gosp_thread *th)
             gos_sched_remove(&th->sched, &t->core);
         else if (gos_sched_unlink(&th->sched, &t->core, GOS_OK))
             Py_DECREF(t);
-        t->core.flags &= ~(uint32_t)(GOS_F_READY | GOS_F_STARTED);
-        t->core.sched = NULL;
+        if (t->core.flags & GOSP_HAS_STATE) { /* its stack goes with the thread; what that referred to is lost */
+            t->core.flags = (t->core.flags & ~(uint32_t)GOSP_HAS_STATE) | GOSP_ENDED;
+            t->fresh.func = t->fresh.args = t->fresh.kwargs = NULL;
+        }
+        gos_sched_abandon(&th->sched, &t->core);
     }
     Py_DECREF(list);
 }
@@ -319,11 +327,16 @@ static void end_thread(PyObject *capsule)
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     int here = gosp_self == th && th->sched.current == &th->main->core;
-    if (!gosp_finalizing()) { /* else the exit handler has killed what could be killed */
-        if (here)
-            gosp_thread_kill_all(th);
-        orphan_all(th);
+    if (gosp_finalizing()) {
+        /* The exit handler has killed what could be killed. Whoever survived is still to be seen by the last
+         * collections: so the stacks, and this record, stay until the process ends. */
+        th->ended = 1;
+        PyErr_Restore(type, value, traceback);
+        return;
     }
+    if (here)
+        gosp_thread_kill_all(th);
+    orphan_all(th);
     for (gosp_thread **link = &gosp.threads; *link; link = &(*link)->next) {
         if (*link == th) {
             *link = th->next;
@@ -413,7 +426,7 @@ gosp_thread *gosp_thread_enter(void)
     }
     Py_DECREF(guard);
     gosp_update_notify();
-    if (gosp.schedule_callback)
+    if (th->sched.notify)
         gosp_call_schedule_callback(NULL, &th->main->core);
     return th;
 }

@@ -91,7 +91,7 @@ struct gos_config {
 
 /* Create the scheduler of the calling thread; config may be NULL. The caller becomes the main tasklet.
  * Each tasklet starts with the floating-point control words (rounding and such) that the thread has now.
- * GOS_EBUSY: it has one already. GOS_ENOTSUP: hardware shadow stacks are on and config asks for slots. */
+ * GOS_EBUSY: it has one already. GOS_ENOTSUP: hardware shadow stacks are on, which any switch of stacks violates. */
 GOS_API GOS_MUST_CHECK int gos_sched_create(const struct gos_config *config);
 
 /* Destroy it, from its main tasklet. GOS_EBUSY: tasklets are alive (run or kill them first). */

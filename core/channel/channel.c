@@ -37,12 +37,13 @@ int gosi_channel_try(gos_sched *s, gos_channel *ch, int direction, void *value, 
 
 int gos_channel_send(gos_sched *s, gos_channel *ch, void *value, int64_t deadline_ns)
 {
-    return gosi_channel_operate(s, ch, 1, value, deadline_ns);
+    return gosi_channel_operate(s, ch, 1, &value, deadline_ns);
 }
 
 int gos_channel_receive(gos_sched *s, gos_channel *ch, int64_t deadline_ns)
 {
-    return gosi_channel_operate(s, ch, -1, NULL, deadline_ns);
+    void *nothing = NULL;
+    return gosi_channel_operate(s, ch, -1, &nothing, deadline_ns);
 }
 
 int gosi_channel_may_block(gos_sched *s, const gos_channel *ch, int64_t deadline_ns)

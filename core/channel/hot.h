@@ -118,7 +118,7 @@ static GOSI_INLINE int gosi_may_block(gos_sched *s, const gos_channel *ch, int64
     return gosi_take_register(s);
 }
 
-static GOSI_INLINE int gosi_channel_block(gos_sched *s, gos_channel *ch, int direction, void *value, int64_t deadline_ns)
+static GOSI_INLINE int gosi_channel_block(gos_sched *s, gos_channel *ch, int direction, void **value, int64_t deadline_ns)
 {
     gos_tasklet *cur = s->current;
     int rc = gosi_may_block(s, ch, deadline_ns);
@@ -130,21 +130,23 @@ static GOSI_INLINE int gosi_channel_block(gos_sched *s, gos_channel *ch, int dir
             return rc;
     }
     gosi_ring_unlink(s, cur);
-    cur->value = value;
+    cur->value = *value;
     cur->wait.channel = ch;
     cur->direction = (int8_t)direction;
     cur->place = GOS_IN_CHANNEL;
     gosi_queue_append(ch, (gos_node *)cur, direction);
     rc = gosi_wait(s);
-    if (rc != GOS_OK)
-        cur->value = NULL; /* the caller's again */
+    if (rc != GOS_OK) { /* the caller's again: what is in the register by now, as the embedder may have replaced it */
+        *value = cur->value;
+        cur->value = NULL;
+    }
     return rc;
 }
 
-/* direction 1: send value; -1: receive. */
-static GOSI_INLINE int gosi_channel_operate(gos_sched *s, gos_channel *ch, int direction, void *value, int64_t deadline_ns)
+/* direction 1: send *value; -1: receive (*value is NULL). After a failure *value belongs to the caller. */
+static GOSI_INLINE int gosi_channel_operate(gos_sched *s, gos_channel *ch, int direction, void **value, int64_t deadline_ns)
 {
-    int done, rc = gosi_channel_try_hot(s, ch, direction, value, &done);
+    int done, rc = gosi_channel_try_hot(s, ch, direction, *value, &done);
     return done ? rc : gosi_channel_block(s, ch, direction, value, deadline_ns);
 }
 

@@ -6,14 +6,23 @@
 
 #include "sched.h"
 
-/* A C++ runtime may be loaded after us, so this is looked up again whenever a scheduler is made. */
-static void *cxa_globals_of_thread(void)
+/* The runtime may be loaded after us, and only for the library that needs it (as extension modules are), so it
+ * is asked for by name, whenever a scheduler or a stack is made. */
+void gosi_find_cxx(gos_sched *s)
 {
+    if (s->cxa)
+        return;
     union {
         void *symbol;
         void *(*call)(void);
     } get = {dlsym(RTLD_DEFAULT, "__cxa_get_globals")};
-    return get.symbol ? get.call() : NULL;
+    void *library = get.symbol ? NULL : dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_NOLOAD);
+    if (library)
+        get.symbol = dlsym(library, "__cxa_get_globals");
+    if (get.symbol)
+        s->cxa = get.call();
+    if (library)
+        dlclose(library); /* NOLOAD has counted it */
 }
 
 int gos_sched_init(gos_sched *s, gos_tasklet *main, const gos_hooks *hooks, const struct gos_config *config)
@@ -25,7 +34,7 @@ int gos_sched_init(gos_sched *s, gos_tasklet *main, const gos_hooks *hooks, cons
     int rc = gosi_stack_init(s, config);
     if (rc != GOS_OK)
         return rc;
-    s->cxa = cxa_globals_of_thread();
+    gosi_find_cxx(s);
     gos_tasklet_init(main, s);
     main->flags = GOS_F_MAIN | GOS_F_READY | GOS_F_STARTED;
     main->slot = &s->main_slot;

@@ -62,11 +62,12 @@ static inline void gosi_ring_unlink(gos_sched *s, gos_tasklet *t)
     s->runcount--;
 }
 
-/* The current tasklet has already left the ring: the caller is a callback in the middle of a switch, or a
- * signal handler while the thread waits. It must not block or switch. */
+/* An operation of the current tasklet is under way, and the caller is a hook in the middle of it: a switch
+ * listener, or a signal handler while the thread waits. It must neither block nor switch, whatever the trap
+ * says, and the exchange register is taken. */
 static inline int gosi_half_gone(const gos_sched *s)
 {
-    return GOSI_UNLIKELY(s->current->place != GOS_IN_RING);
+    return GOSI_UNLIKELY(s->current != s->head);
 }
 
 static inline int gosi_prepare(gos_sched *s, gos_tasklet *from, gos_tasklet *to)

@@ -32,7 +32,6 @@ enum {
     MIN_STACK = 64 * 1024,
     OWN_STACK = 256 * 1024,
     BIGGEST_STACK = 8 * 1024 * 1024,
-    OWN_CACHE = 256, /* free stacks kept mapped in back end own */
     CANDIDATES = 4,
 };
 
@@ -95,6 +94,7 @@ static int slot_create(gos_sched *s, gos_slot **out)
     (void)VALGRIND_STACK_REGISTER(map, map + slot->map_size);
 #endif
     s->slots[s->slot_count++] = slot;
+    gosi_find_cxx(s);
     *out = slot;
     return GOS_OK;
 }
@@ -177,6 +177,10 @@ void gosi_slot_release(gos_sched *s, gos_slot *slot)
     if (--slot->live > 0)
         return;
     slot->pinned = 0;
+    /* With a stack each, a peak would keep its pages: those of a free stack that is not the next to be used go
+     * back, but not of the one just released, which may be what we run on. */
+    if (s->own && s->free_slots)
+        (void)madvise((char *)s->free_slots->map + page_size(), s->free_slots->map_size - page_size(), MADV_DONTNEED);
     slot->next_free = s->free_slots;
     s->free_slots = slot;
 }

@@ -31,6 +31,9 @@ void gosi_stack_entered(void);
 /* The slot of tasklets that have none yet; it never has an owner. */
 extern gos_slot gosi_no_slot;
 
+/* In sched/: has a C++ runtime been loaded meanwhile? */
+void gosi_find_cxx(gos_sched *s);
+
 int gosi_stack_init(gos_sched *s, const struct gos_config *config);
 void gosi_stack_fini(gos_sched *s);
 

@@ -174,6 +174,17 @@ int gos_sched_pin(gos_sched *s, gos_tasklet *t)
     return GOS_OK;
 }
 
+void gos_sched_abandon(gos_sched *s, gos_tasklet *t)
+{
+    (void)s;
+    gosi_free(t->slice);
+    t->slice = NULL;
+    t->slice_kind = 0;
+    t->slot = &gosi_no_slot;
+    t->sched = NULL;
+    t->flags &= ~(uint32_t)(GOS_F_READY | GOS_F_STARTED | GOS_F_PIN | GOS_F_WATCHDOG);
+}
+
 void gos_sched_forget(gos_sched *s, gos_tasklet *t)
 {
     GOS_CHECK(!(t->flags & GOS_F_STARTED));

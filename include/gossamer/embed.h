@@ -195,6 +195,9 @@ GOS_API GOS_MUST_CHECK int gos_sched_unlink(gos_sched *s, gos_tasklet *t, int st
 /* Reserve a stack for t alone; see gos_tasklet_pin. */
 GOS_API GOS_MUST_CHECK int gos_sched_pin(gos_sched *s, gos_tasklet *t);
 
+/* The thread of s ends, and t will outlive it: t loses its stack, as it is, and belongs to no scheduler. */
+GOS_API void gos_sched_abandon(gos_sched *s, gos_tasklet *t);
+
 /* t is about to be freed without having started: give back the stack that pin reserved. */
 GOS_API void gos_sched_forget(gos_sched *s, gos_tasklet *t);
 
