@@ -258,16 +258,17 @@ def test_differences():
 
 
 def test_unstarted_tasklet_of_an_ended_thread():
-    made = []
-    thread = threading.Thread(target=lambda: made.append(stackless.tasklet(made.append)(1)))
+    made, log = [], []
+    thread = threading.Thread(target=lambda: made.append(stackless.tasklet(log.append)(1)))
     thread.start()
     thread.join()
     t = made[0]
+    assert not t.alive and t.thread_id == -1
     t.bind_thread()
-    assert not t.alive and t.thread_id == threading.get_ident()
-    t.bind(made.append)(2)
+    assert t.alive and t.thread_id == threading.get_ident()
+    t.insert()
     stackless.run()
-    assert made[1:] == [2]
+    assert log == [1]
 
 
 def test_dropped_on_another_thread():

@@ -1,11 +1,11 @@
-/* tasklet.c - the scheduler as plain C programs use it: gossamer.h over embed.h.
+/* plain.c - tasklets as plain C programs use them: gossamer.h over the scheduler and its channels.
  *
  * A C tasklet is a gos_tasklet with a function and a reference count; killing one makes its wait, and each
  * later one, end with GOS_ECANCELED.
  */
 #include <string.h>
 
-#include "sched.h"
+#include "../channel/hot.h"
 
 struct c_tasklet {
     gos_tasklet base;
@@ -128,7 +128,7 @@ int gos_run(void)
 int gos_yield(void)
 {
     REQUIRE_SCHED(s);
-    return settled(s, gos_sched_yield(s));
+    return settled(s, gosi_yield(s));
 }
 
 int gos_park(void)
@@ -146,13 +146,14 @@ int gos_sleep_until(int64_t deadline_ns)
 int gos_send(gos_channel *ch, void *value, int64_t deadline_ns)
 {
     REQUIRE_SCHED(s);
-    return settled(s, gos_channel_send(s, ch, value, deadline_ns));
+    return settled(s, gosi_channel_operate(s, ch, 1, &value, deadline_ns));
 }
 
 int gos_receive(gos_channel *ch, void **value, int64_t deadline_ns)
 {
     REQUIRE_SCHED(s);
-    int rc = gos_channel_receive(s, ch, deadline_ns);
+    void *nothing = NULL;
+    int rc = gosi_channel_operate(s, ch, -1, &nothing, deadline_ns);
     *value = s->current->value;
     s->current->value = NULL;
     return settled(s, rc);
