@@ -16,7 +16,7 @@ allow=()
 say "stubtest gossamer stackless"
 # From another folder, so that the installed packages are what is checked.
 mkdir -p build/typing
-(cd build/typing && python -m mypy.stubtest "${allow[@]/#tests/$root/tests}" gossamer stackless)
+(cd build/typing && python -m mypy.stubtest --mypy-config-file "$root/pyproject.toml" "${allow[@]/#tests/$root/tests}" gossamer stackless)
 
 say "mypy --strict on the packages and on tests/typing"
 MYPYPATH=python python -m mypy -p gossamer -p stackless
