@@ -223,6 +223,8 @@ int gosp_check_owner(gosp_thread *th, TaskletObject *t);
 /* tasklet.c and its neighbours */
 int gosp_tasklet_init_type(PyObject *module);
 TaskletObject *gosp_tasklet_new(gosp_thread *th, PyTypeObject *type);
+/* bind.c */
+PyObject *gosp_tasklet_bind_thread(PyObject *self, PyObject *const *args, Py_ssize_t nargs);
 int gosp_tasklet_bind(gosp_thread *th, TaskletObject *t, PyObject *func, PyObject *args, PyObject *kwargs);
 int gosp_tasklet_setup(gosp_thread *th, TaskletObject *t, PyObject *args, PyObject *kwargs);
 int gosp_tasklet_insert(gosp_thread *th, TaskletObject *t);
