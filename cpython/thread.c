@@ -67,6 +67,9 @@ static void hook_swap(gos_tasklet *from_core, gos_tasklet *to_core)
 {
     gosp_thread *th = gosp_thread_of(from_core->sched);
     TaskletObject *from = gosp_of(from_core), *to = gosp_of(to_core);
+    const char *frame = (const char *)to->state.frame; /* of a fresh one: anything, which a prefetch may be given */
+    __builtin_prefetch(frame);
+    __builtin_prefetch(frame + 64);
     if (GOSP_UNLIKELY(from->extras || to->extras || gosp_is_traced(th->ts)))
         swap_tracing(th->ts, from, to);
     leave_state(th, from);

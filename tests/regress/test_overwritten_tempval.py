@@ -20,7 +20,7 @@ PROGRAM = """
         stackless.tasklet(f)()
         try:
             send(stackless.channel())
-        except (RuntimeError, KeyError, TaskletExit):
+        except (RuntimeError, KeyError, TaskletExit, TimeoutError):
             pass
 
     def bad():
