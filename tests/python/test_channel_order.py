@@ -6,6 +6,8 @@ import pytest
 import stackless
 from helpers import Names, nothing
 
+pytestmark = pytest.mark.valgrind
+
 # (operation of S, preference) -> the order in which the four finish
 ORDER = {
     ("send", -1): "TABS", ("send", 0): "SABT", ("send", 1): "SABT",

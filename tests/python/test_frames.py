@@ -9,6 +9,8 @@ import gossamer
 import stackless
 from helpers import pause, python, started_paused
 
+pytestmark = pytest.mark.valgrind
+
 
 def names(frame):
     out = []

@@ -9,6 +9,8 @@ import gossamer
 import stackless
 from helpers import nothing, pause, python, started_paused
 
+pytestmark = pytest.mark.valgrind
+
 
 class Thing:
     pass

@@ -7,6 +7,8 @@ import gossamer
 import stackless
 from helpers import nothing, queue, raises
 
+pytestmark = pytest.mark.valgrind
+
 
 class Boom(Exception):
     pass
