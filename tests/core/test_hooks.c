@@ -67,7 +67,7 @@ static void take_own_error(void)
 CASE(idle_error_ends_each_kind_of_wait)
 {
     open_all(NULL);
-    toy_start(&w, 'A', sleeper, NULL);
+    toy_start(&w, 'A', sleeper, (void *)400000000L); /* longer than all of this takes, under valgrind, too */
     CHECK_OK(toy_yield(&w)); /* asleep */
     w.on_idle = idle_fails;
     CHECK_STATUS(toy_sleep(&w, gos_now() + 1000000000), GOS_EHOOK);
