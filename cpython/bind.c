@@ -121,6 +121,8 @@ int gosp_tasklet_setup(gosp_thread *th, TaskletObject *t, PyObject *args, PyObje
     PyObject *old[3], *func = bound_function(t);
     if (gosp_alive(t))
         problem = "tasklet is alive";
+    else if (t->core.sched && t->core.sched->current == &t->core) /* it has ended, but its stack is still in use */
+        problem = "can't (re)bind the current tasklet";
     else if (!func)
         problem = "the tasklet was not bound to a function";
     if (problem) {

@@ -33,6 +33,7 @@ int gosp_call_channel_callback(gosp_thread *th, ChannelObject *ch, int sending, 
     TaskletObject *cur = gosp_current(th);
     PyObject *callback = Py_NewRef(gosp.channel_callback);
     int will_block = gos_channel_would_block(&ch->core, sending);
+    void *taken = cur->core.value; /* by an operation that a hook interrupts, or a tempval */
     cur->core.value = Py_XNewRef(*value);
     th->channel_callback_in = cur;
     th->sched.trap++;
@@ -42,7 +43,7 @@ int gosp_call_channel_callback(gosp_thread *th, ChannelObject *ch, int sending, 
     if (!answer)
         PyErr_WriteUnraisable(callback);
     PyObject *shown = cur->core.value;
-    cur->core.value = NULL;
+    cur->core.value = taken;
     if (sending && shown) {
         Py_DECREF(*value);
         *value = shown;

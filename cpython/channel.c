@@ -47,21 +47,37 @@ static GOSI_INLINE PyObject *operate(gosp_thread *th, ChannelObject *ch, int dir
 
 /* From a hook in the middle of another operation of the same tasklet, whose register it must leave alone. What
  * needs neither waiting nor switching works: a signal handler can send to a waiting tasklet. */
-GOSI_COLD static PyObject *operate_in_hook(gosp_thread *th, ChannelObject *ch, int direction, PyObject *value)
+GOSI_COLD static PyObject *operate_in_hook(gosp_thread *th, ChannelObject *ch, int direction, PyObject *value,
+                                           int64_t deadline_ns)
 {
     gos_tasklet *cur = th->sched.current;
     void *taken = cur->value;
-    PyObject **eval_top = gosp_of(cur)->state.eval_top;
-    cur->value = NULL;
-    PyObject *result = operate(th, ch, direction, value, GOS_FOREVER);
-    cur->value = taken;
-    gosp_of(cur)->state.eval_top = eval_top;
-    return result;
+    PyObject *received = NULL;
+    int rc;
+    if (direction > 0) { /* the receiver may be the interrupted one: then the register is where the value goes */
+        rc = gos_channel_send(&th->sched, &ch->core, value, deadline_ns);
+    } else if (ch->core.first && gos_node_tasklet(ch->core.first) == cur && cur->place == GOS_IN_CHANNEL) {
+        rc = GOS_ETRAP; /* it cannot receive from itself: one register for both */
+    } else {
+        cur->value = NULL;
+        rc = gos_channel_receive(&th->sched, &ch->core, deadline_ns);
+        received = cur->value;
+        cur->value = taken;
+    }
+    if (rc != GOS_OK) {
+        Py_XDECREF(value);
+        return gosp_raise_status(th, rc);
+    }
+    if (!received)
+        return Py_NewRef(Py_None);
+    return Bomb_Check(received) ? gosp_bomb_raise(received) : received;
 }
 
 static GOSI_INLINE int usual(gosp_thread *th)
 {
-    return GOSP_LIKELY(!th->channel_callback_in && !gosp.channel_callback && th->sched.head == th->sched.current);
+    /* The trap, too: a handler that has woken the tasklet it interrupts finds it at the head. */
+    return GOSP_LIKELY(!th->channel_callback_in && !gosp.channel_callback && th->sched.head == th->sched.current &&
+                       !th->sched.trap);
 }
 
 /* Steals value when sending. */
@@ -71,8 +87,8 @@ GOSI_COLD static PyObject *operate_unusual(gosp_thread *th, ChannelObject *ch, i
         Py_XDECREF(value);
         return NULL;
     }
-    if (th->sched.head != th->sched.current)
-        return operate_in_hook(th, ch, direction, value);
+    if (th->sched.head != th->sched.current || th->sched.trap)
+        return operate_in_hook(th, ch, direction, value, deadline_ns);
     return operate(th, ch, direction, value, deadline_ns);
 }
 

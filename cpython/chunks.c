@@ -109,10 +109,11 @@ static void *arena_alloc(void *ctx, size_t size)
 {
     void *block = NULL;
     if (size == CPYTHON_CHUNK) {
-        pthread_mutex_lock(&cache_lock);
-        if (cached > 0)
-            block = cache[--cached];
-        pthread_mutex_unlock(&cache_lock);
+        if (pthread_mutex_trylock(&cache_lock) == 0) { /* never waits: a fork may have caught it locked */
+            if (cached > 0)
+                block = cache[--cached];
+            pthread_mutex_unlock(&cache_lock);
+        }
     }
     return block ? block : original.alloc(ctx, size);
 }
@@ -120,11 +121,13 @@ static void *arena_alloc(void *ctx, size_t size)
 static void arena_free(void *ctx, void *block, size_t size)
 {
     if (size == CPYTHON_CHUNK) {
-        pthread_mutex_lock(&cache_lock);
-        int keep = cached < CACHED_CHUNKS;
-        if (keep)
-            cache[cached++] = block;
-        pthread_mutex_unlock(&cache_lock);
+        int keep = 0;
+        if (pthread_mutex_trylock(&cache_lock) == 0) {
+            keep = cached < CACHED_CHUNKS;
+            if (keep)
+                cache[cached++] = block;
+            pthread_mutex_unlock(&cache_lock);
+        }
         if (keep)
             return;
     }

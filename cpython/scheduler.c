@@ -3,21 +3,39 @@
 
 #include "sched/sched.h"
 
-static GOSI_INLINE int set_retval(gosp_thread *th, TaskletObject *cur, PyObject *const *args, Py_ssize_t nargs,
+static GOSI_INLINE int set_retval(TaskletObject *cur, PyObject *const *args, Py_ssize_t nargs,
                                   PyObject *kwnames, const char *function)
 {
     static const char *const names[] = {"retval"};
     PyObject *given[1] = {(PyObject *)cur};
     if (GOSP_UNLIKELY(nargs || kwnames) && gosp_parse(args, nargs, kwnames, function, names, 1, 0, given) < 0)
         return -1;
-    if (GOSP_UNLIKELY(th->sched.head != th->sched.current)) { /* a hook: the register is another operation's */
-        gosp_raise_status(th, GOS_ETRAP);
-        return -1;
-    }
     PyObject *old = cur->core.value;
     cur->core.value = Py_NewRef(given[0]);
     Py_XDECREF(old);
     return 0;
+}
+
+/* With the trap set nothing switches, so there is nothing to be resumed with; in a hook the register is another
+ * operation's. */
+GOSI_COLD static PyObject *schedule_trapped(gosp_thread *th, TaskletObject *cur, PyObject *const *args, Py_ssize_t nargs,
+                                            PyObject *kwnames, int remove)
+{
+    static const char *const names[] = {"retval"};
+    PyObject *given[1] = {(PyObject *)cur};
+    if (gosp_parse(args, nargs, kwnames, remove ? "schedule_remove" : "schedule", names, 1, 0, given) < 0)
+        return NULL;
+    int rc = remove ? gos_sched_park(&th->sched) : gosi_yield(&th->sched);
+    if (rc != GOS_OK)
+        return gosp_raise_status(th, rc);
+    Py_INCREF(given[0]);
+    gosp_settle(th);
+    return given[0];
+}
+
+static inline int trapped(gosp_thread *th)
+{
+    return GOSP_UNLIKELY(th->sched.trap || th->sched.head != th->sched.current);
 }
 
 static PyObject *schedule(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -27,7 +45,9 @@ static PyObject *schedule(PyObject *module, PyObject *const *args, Py_ssize_t na
     if (!th)
         return NULL;
     TaskletObject *cur = gosp_current(th);
-    if (set_retval(th, cur, args, nargs, kwnames, "schedule") < 0)
+    if (trapped(th))
+        return schedule_trapped(th, cur, args, nargs, kwnames, 0);
+    if (set_retval(cur, args, nargs, kwnames, "schedule") < 0)
         return NULL;
     int rc = gosi_yield(&th->sched);
     return GOSP_LIKELY(rc == GOS_OK) ? gosp_resumed_hot(th, cur) : gosp_resumed(th, cur, rc);
@@ -40,7 +60,9 @@ static PyObject *schedule_remove(PyObject *module, PyObject *const *args, Py_ssi
     if (!th)
         return NULL;
     TaskletObject *cur = gosp_current(th);
-    if (set_retval(th, cur, args, nargs, kwnames, "schedule_remove") < 0)
+    if (trapped(th))
+        return schedule_trapped(th, cur, args, nargs, kwnames, 1);
+    if (set_retval(cur, args, nargs, kwnames, "schedule_remove") < 0)
         return NULL;
     return gosp_resumed(th, cur, gos_sched_park(&th->sched));
 }

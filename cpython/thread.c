@@ -337,6 +337,7 @@ static void end_thread(PyObject *capsule)
         PyErr_Restore(type, value, traceback);
         return;
     }
+    th->sched.trap = 0; /* left set: nobody can lower it any more */
     if (here)
         gosp_thread_kill_all(th);
     orphan_all(th);

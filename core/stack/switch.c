@@ -182,7 +182,7 @@ void gos_sched_abandon(gos_sched *s, gos_tasklet *t)
     t->slice_kind = 0;
     t->slot = &gosi_no_slot;
     t->sched = NULL;
-    t->flags &= ~(uint32_t)(GOS_F_READY | GOS_F_STARTED | GOS_F_PIN | GOS_F_WATCHDOG);
+    t->flags &= ~(uint32_t)(GOS_F_MAIN | GOS_F_READY | GOS_F_STARTED | GOS_F_PIN | GOS_F_WATCHDOG);
 }
 
 void gos_sched_forget(gos_sched *s, gos_tasklet *t)

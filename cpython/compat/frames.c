@@ -240,9 +240,12 @@ PyObject *gosp_frames_innermost(gosp_state *st, PyThreadState *ts)
 #if PY_VERSION_HEX < 0x030D0000
     _PyCFrame pretend = {.current_frame = f, .previous = ts->cframe};
     _PyCFrame *real = ts->cframe;
+    int collects = PyGC_Disable(); /* on 3.11 an allocation may collect, and a finalizer resume this very frame */
     ts->cframe = &pretend;
     PyObject *result = (PyObject *)PyThreadState_GetFrame(ts);
     ts->cframe = real;
+    if (collects)
+        PyGC_Enable();
 #else
     frame *real = ts->current_frame;
     ts->current_frame = f;

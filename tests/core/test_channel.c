@@ -188,7 +188,7 @@ CASE(switch_trap)
     CHECK_STATUS(gos_run(), GOS_ETRAP);
     CHECK_STATUS(gos_park(), GOS_ETRAP);
     CHECK_STATUS(gos_receive(other, &value, GOS_FOREVER), GOS_ETRAP);
-    CHECK_STATUS(gos_sleep_until(gos_now() + 1000), GOS_ETRAP);
+    CHECK_STATUS(gos_sleep_until(gos_now() + 1000000000), GOS_ETRAP);
     struct gos_case one = {.channel = other};
     size_t chosen;
     CHECK_STATUS(gos_select(&one, 1, GOS_FOREVER, &chosen), GOS_ETRAP);
