@@ -46,7 +46,10 @@ TARGETS = {
     "W4-d5-1M": [under("must", 1300), under("aim", 1150)],
     "W5": [must("greenlet", 5.0), aim("go", 1.5)],
     "C-switch": [under("must", 15), under("aim", 10)],
+    # 34 to 44 is libdill's, whose sender goes on: row C-message-0. The default rule, which makes two switches a
+    # message, is held to the same bound.
     "C-message": [under("must", 34), under("aim", 25)],
+    "C-message-0": [under("must", 34), under("aim", 25)],
     "C-blocked": [under("must", 500), under("aim", 300)],
 }
 
