@@ -375,10 +375,12 @@ static PyObject *schedule(PyObject *retval, int remove)
     if (!th)
         return NULL;
     TaskletObject *cur = gosp_current(th);
-    if (th->sched.head != th->sched.current) /* a hook: the register is another operation's */
-        return gosp_raise_status(th, GOS_ETRAP);
+    if (!retval)
+        retval = (PyObject *)cur;
+    if (th->sched.trap || th->sched.head != th->sched.current)
+        return gosp_schedule_trapped(th, retval, remove);
     PyObject *old = cur->core.value;
-    cur->core.value = Py_NewRef(retval ? retval : (PyObject *)cur);
+    cur->core.value = Py_NewRef(retval);
     Py_XDECREF(old);
     return gosp_resumed(th, cur, remove ? gos_sched_park(&th->sched) : gos_sched_yield(&th->sched));
 }

@@ -36,6 +36,7 @@ static GOSI_INLINE PyObject *operate(gosp_thread *th, ChannelObject *ch, int dir
     if (GOSP_UNLIKELY(rc != GOS_OK)) {
         note_failure(th, ch, direction);
         PyObject *result = gosp_resumed(th, cur, rc);
+        th->failed_on = NULL; /* borrowed: not beyond this */
         Py_XDECREF((PyObject *)back);
         Py_DECREF(ch);
         return result;

@@ -271,6 +271,7 @@ extern PyMethodDef gosp_scheduler_functions[];
 extern PyMethodDef gosp_introspect_functions[];
 int gosp_atomic_init_type(PyObject *module);
 int gosp_cstack_init_type(PyObject *module);
+PyObject *gosp_schedule_trapped(gosp_thread *th, PyObject *retval, int remove); /* schedule, without the register */
 int gosp_deadline(PyObject *timeout, int64_t *deadline_ns); /* None: forever. -1 with an error */
 PyObject *gosp_list_tasklets(gosp_thread *only); /* all, or those of one thread */
 PyObject *gosp_deadlock(int status); /* sets DeadlockError with its report; NULL */

@@ -18,6 +18,16 @@ static GOSI_INLINE int set_retval(TaskletObject *cur, PyObject *const *args, Py_
 
 /* With the trap set nothing switches, so there is nothing to be resumed with; in a hook the register is another
  * operation's. */
+PyObject *gosp_schedule_trapped(gosp_thread *th, PyObject *retval, int remove)
+{
+    int rc = remove ? gos_sched_park(&th->sched) : gos_sched_yield(&th->sched);
+    if (rc != GOS_OK)
+        return gosp_raise_status(th, rc);
+    Py_INCREF(retval);
+    gosp_settle(th);
+    return retval;
+}
+
 GOSI_COLD static PyObject *schedule_trapped(gosp_thread *th, TaskletObject *cur, PyObject *const *args, Py_ssize_t nargs,
                                             PyObject *kwnames, int remove)
 {
@@ -25,12 +35,7 @@ GOSI_COLD static PyObject *schedule_trapped(gosp_thread *th, TaskletObject *cur,
     PyObject *given[1] = {(PyObject *)cur};
     if (gosp_parse(args, nargs, kwnames, remove ? "schedule_remove" : "schedule", names, 1, 0, given) < 0)
         return NULL;
-    int rc = remove ? gos_sched_park(&th->sched) : gosi_yield(&th->sched);
-    if (rc != GOS_OK)
-        return gosp_raise_status(th, rc);
-    Py_INCREF(given[0]);
-    gosp_settle(th);
-    return given[0];
+    return gosp_schedule_trapped(th, given[0], remove);
 }
 
 static inline int trapped(gosp_thread *th)
