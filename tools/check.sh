@@ -19,9 +19,10 @@ c_tests() {  # DIR [meson test arguments]
     meson test -C "$dir" --no-rebuild --print-errorlogs --num-processes "$jobs" "$@"
 }
 
+# Several at a time: no test of ours measures time.
 python_tests() {  # pytest arguments
-    say "Python $version tests: pytest $*"
-    "$venv/bin/python" -m pytest "$@"
+    say "Python $version tests, $jobs at a time: pytest $*"
+    "$venv/bin/python" -m pytest --numprocesses="$jobs" --dist=worksteal "$@"
 }
 
 case $what in
