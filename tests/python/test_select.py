@@ -218,7 +218,7 @@ class TestTimeout:
 class TestErrors:
     @pytest.mark.parametrize("cases", [
         5, None, [5], ["x"], [(1, 2)], [(gossamer.channel(),)], [(gossamer.channel(), 1, 2)], [None],
-    ], ids=str)
+    ], ids=["number", "None", "[number]", "[str]", "[pair of numbers]", "[single]", "[triple]", "[None]"])
     def test_bad_cases(self, cases):
         with pytest.raises(TypeError):
             gossamer.select(cases, block=False)
