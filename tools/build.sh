@@ -46,8 +46,8 @@ one_at_a_time "$(basename "$dir")"
 
 # Configure anew when the options changed, and look again when files came or went.
 wanted="${options[*]}"
-listing=$(find core cpython include examples/c tests/core -name '*.[chS]' | sort)
-changed=$(find meson.build meson.options core cpython include examples/c tests/core python \
+listing=$(find core cpython lean include examples/c tests/core -name '*.[chS]' | sort)
+changed=$(find meson.build meson.options core cpython lean include examples/c tests/core python \
     -name 'meson.*' -newer "$dir/.listing" 2>/dev/null || true)
 if [ "$(cat "$dir/.options" 2>/dev/null || true)" != "$wanted" ]; then
     rm -rf "$dir"
@@ -68,7 +68,7 @@ fi
 echo "$listing" > "$dir/.listing"
 
 # A file that nobody compiles is a mistake, or one that somebody is still writing.
-for file in $(find core cpython -name '*.[cS]'; find tests/core examples/c -name '*.c'); do
+for file in $(find core cpython lean -name '*.[cS]'; find tests/core examples/c -name '*.c'); do
     case $file in
         tests/core/*|examples/c/*) folder=${file%/*} ;;
         *) folder=${file%%/*} ;;
