@@ -178,7 +178,7 @@ static int exchange_flag(PyTaskletObject *t, uint32_t flag, int on)
 
 static int tasklet_set_atomic(PyTaskletObject *t, int on)
 {
-    return exchange_flag(t, GOS_F_ATOMIC, on);
+    return check(t, gosp.tasklet_type) < 0 ? -1 : gosp_atomic_set(tasklet(t), on != 0);
 }
 
 static int tasklet_get_atomic(PyTaskletObject *t)

@@ -30,6 +30,9 @@ enum {
     GOSP_UNTRACKED = GOS_F_USER << 4,   /* hidden from the collector, see gosp_track */
 };
 
+/* A switch looks closer at a tasklet whose flags differ here from gosp_thread.usual_flags. */
+#define GOSP_USUAL_MASK (GOSP_HAS_STATE | GOS_F_ATOMIC)
+
 typedef struct gosp_extras gosp_extras;
 
 enum { GOSP_CACHED_CHUNKS = 32 };
@@ -87,6 +90,11 @@ typedef struct gosp_thread {
     int failed_direction;
     int ended; /* its thread state is gone, and the interpreter goes down: nothing can be killed any more */
     struct gosp_thread *next;
+    /* atomic code, see ticker.c */
+    uint32_t usual_flags; /* under GOSP_USUAL_MASK: what spares a switch a closer look; ATOMIC as the current tasklet has it */
+    uint8_t yield_due;    /* its turn is over: others get the GIL when it is not atomic */
+    uint8_t is_keeper;
+    struct gosp_thread *next_keeper;
 } gosp_thread;
 
 /* Process-wide state. Subinterpreters are refused, so this is the main interpreter's. */
@@ -270,6 +278,8 @@ int gosp_parse(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, const
 extern PyMethodDef gosp_scheduler_functions[];
 extern PyMethodDef gosp_introspect_functions[];
 int gosp_atomic_init_type(PyObject *module);
+int gosp_atomic_set(TaskletObject *t, int wanted); /* the old flag, or -1 with an error; may release the GIL */
+void gosp_atomic_follow(gosp_thread *th, int atomic); /* at a switch: whoever comes is atomic, or is not */
 int gosp_cstack_init_type(PyObject *module);
 PyObject *gosp_schedule_trapped(gosp_thread *th, PyObject *retval, int remove); /* schedule, without the register */
 int gosp_deadline(PyObject *timeout, int64_t *deadline_ns); /* None: forever. -1 with an error */
@@ -289,6 +299,20 @@ int gosp_set_trace(PyObject *self, PyObject *value, void *unused);
 int gosp_set_profile(PyObject *self, PyObject *value, void *unused);
 void gosp_trace_forget(TaskletObject *t);
 void gosp_trace_adopt(void); /* take what threading.settrace and setprofile say for new threads */
+
+/* ticker.c: who keeps the GIL. keep and release: the current tasklet of th is atomic now / is not. */
+int gosp_ticker_start(void); /* -1 with an error; before anybody's first gosp_ticker_keep */
+int gosp_ticker_started(void);
+void gosp_ticker_keep(gosp_thread *th);
+static inline int gosp_is_atomic(const gosp_thread *th)
+{
+    return (th->usual_flags & GOS_F_ATOMIC) != 0;
+}
+void gosp_ticker_release(gosp_thread *th);
+void gosp_ticker_yield(gosp_thread *th);  /* let others have the GIL for a turn, unless th is atomic */
+void gosp_ticker_forget(gosp_thread *th); /* th is about to be freed */
+void gosp_ticker_forked(gosp_thread *th); /* in the child; th NULL: this thread has no scheduler */
+void gosp_ticker_stop(void);              /* for good: the interpreter goes down */
 
 /* chunks.c: the first chunk of the data stack, sized by what the code has used before */
 void *gosp_chunk_alloc(gosp_thread *th, PyObject *func, size_t *bytes);

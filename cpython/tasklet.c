@@ -279,31 +279,32 @@ static PyObject *tasklet_pin(PyObject *self, PyObject *unused)
     return rc == GOS_OK ? Py_NewRef(self) : gosp_raise_status(th, rc);
 }
 
-static PyObject *set_flag(PyObject *self, PyObject *const *args, Py_ssize_t nargs, uint32_t flag, const char *function)
+/* The truth of the only argument, or -1 with an error. */
+static int flag_argument(PyObject *const *args, Py_ssize_t nargs, const char *function)
 {
-    TaskletObject *t = (TaskletObject *)self;
     if (nargs != 1 || !PyLong_Check(args[0])) {
         PyErr_Format(PyExc_TypeError, "%s needs exactly one bool or integer", function);
-        return NULL;
+        return -1;
     }
-    int old = (t->core.flags & flag) != 0, wanted = PyObject_IsTrue(args[0]);
-    if (wanted < 0)
-        return NULL;
-    if (wanted)
-        t->core.flags |= flag;
-    else
-        t->core.flags &= ~flag;
-    return PyBool_FromLong(old);
+    return PyObject_IsTrue(args[0]);
 }
 
 static PyObject *tasklet_set_atomic(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    return set_flag(self, args, nargs, GOS_F_ATOMIC, "set_atomic");
+    int wanted = flag_argument(args, nargs, "set_atomic");
+    int old = wanted < 0 ? -1 : gosp_atomic_set((TaskletObject *)self, wanted);
+    return old < 0 ? NULL : PyBool_FromLong(old);
 }
 
 static PyObject *tasklet_set_ignore_nesting(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    return set_flag(self, args, nargs, GOS_F_IGNORE_NESTING, "set_ignore_nesting");
+    TaskletObject *t = (TaskletObject *)self;
+    int wanted = flag_argument(args, nargs, "set_ignore_nesting"), old = (t->core.flags & GOS_F_IGNORE_NESTING) != 0;
+    if (wanted < 0)
+        return NULL;
+    if (wanted != old)
+        t->core.flags ^= GOS_F_IGNORE_NESTING;
+    return PyBool_FromLong(old);
 }
 
 static PyObject *tasklet_locals(PyObject *self, PyObject *unused)

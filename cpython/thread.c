@@ -47,12 +47,17 @@ static inline void leave_state(gosp_thread *th, TaskletObject *from)
 static inline void enter_state(gosp_thread *th, TaskletObject *to)
 {
     PyThreadState *ts = th->ts;
-    if (GOSP_UNLIKELY(!(to->core.flags & GOSP_HAS_STATE))) {
-        th->start_func = to->fresh.func;
-        th->start_args = to->fresh.args;
-        th->start_kwargs = to->fresh.kwargs;
-        gosp_state_start(&to->state);
-        to->core.flags |= GOSP_HAS_STATE;
+    uint32_t unusual = (to->core.flags ^ th->usual_flags) & GOSP_USUAL_MASK;
+    if (GOSP_UNLIKELY(unusual)) {
+        if (GOSP_LIKELY(unusual & GOSP_HAS_STATE)) {
+            th->start_func = to->fresh.func;
+            th->start_args = to->fresh.args;
+            th->start_kwargs = to->fresh.kwargs;
+            gosp_state_start(&to->state);
+            to->core.flags |= GOSP_HAS_STATE;
+        }
+        if (GOSP_UNLIKELY(unusual & GOS_F_ATOMIC))
+            gosp_atomic_follow(th, (to->core.flags & GOS_F_ATOMIC) != 0);
     }
     gosp_state_restore(&to->state, ts);
     PyObject *context = to->context;
@@ -251,6 +256,8 @@ void gosp_settle_slow(gosp_thread *th)
     gos_settle(&th->sched);
     Py_XDECREF(func);
     Py_XDECREF(tuple);
+    if (th->yield_due)
+        gosp_ticker_yield(th);
 }
 
 static const gos_hooks hooks = {
@@ -334,6 +341,7 @@ static void end_thread(PyObject *capsule)
         /* The exit handler has killed what could be killed. Whoever survived is still to be seen by the last
          * collections: so the stacks, and this record, stay until the process ends. */
         th->ended = 1;
+        gosp_ticker_stop();
         PyErr_Restore(type, value, traceback);
         return;
     }
@@ -341,6 +349,7 @@ static void end_thread(PyObject *capsule)
     if (here)
         gosp_thread_kill_all(th);
     orphan_all(th);
+    gosp_ticker_forget(th);
     for (gosp_thread **link = &gosp.threads; *link; link = &(*link)->next) {
         if (*link == th) {
             *link = th->next;
@@ -389,6 +398,7 @@ static gosp_thread *thread_new(PyThreadState *ts)
     th->main = main;
     th->ts = ts;
     th->thread_id = ts->thread_id;
+    th->usual_flags = GOSP_HAS_STATE;
     th->sched.embedder = th;
     return th;
 }

@@ -159,7 +159,7 @@ class bomb:
 
 @final
 class atomic:
-    """Context manager: the tasklet is not interrupted inside the block."""
+    """Context manager: the tasklet is not interrupted inside the block, by other threads neither."""
 
     def __enter__(self) -> None: ...
     def __exit__(self, kind: Any, value: Any, traceback: Any, /) -> None: ...
