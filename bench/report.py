@@ -169,7 +169,8 @@ def quoted_note(rows):
 
 
 def markdown(rows, all_results, meta):
-    python_rows = [row for row in rows if not row.id.startswith("C-")]
+    python_rows = [row for row in rows if not row.id.startswith(("C-", "T-"))]
+    thread_rows = [row for row in rows if row.id.startswith("T-")]
     c_rows = [row for row in rows if row.id.startswith("C-")]
     parts = [
         f"Measured {meta['date']} on {meta['machine']}, with `{meta['command']}`; {meta['versions']}. "
@@ -178,6 +179,7 @@ def markdown(rows, all_results, meta):
     ]
     for group, peers in (
         (python_rows, ["gossamer", "go", "greenlet", "tealet", "asyncio"]),
+        (thread_rows, ["gossamer", "threading"]),
         (c_rows, ["gossamer", "boost", "ucontext"]),
     ):
         present = [peer for peer in peers if any(peer in all_results.get(row.id, {}) for row in group)]

@@ -42,7 +42,7 @@ def find_peers(rows, wanted):
     """-> {peer: (command, version)}, {peer: why it is left out}."""
     found, missing = {}, {}
     for name in suite.PYTHON_PEERS:
-        if not any(name in row.peers for row in rows if row in suite.ROWS) or not wanted(name):
+        if not any(name in row.peers for row in rows if row not in suite.C_ROWS) or not wanted(name):
             continue
         version, why = tools.version_of_python_peer(name)
         if version:
@@ -147,7 +147,7 @@ def command_line(args):
 
 def describe(args, peers):
     versions = [f"CPython {platform.python_version()}"]
-    versions += [f"{name} {version}" for name, (_, version) in peers.items() if name != "asyncio"]
+    versions += [f"{name} {version}" for name, (_, version) in peers.items() if name not in tools.STANDARD]
     versions.append(tools.c_compiler_version())
     revision = tools.source_revision()
     return {
@@ -210,8 +210,8 @@ def main():
     args = arguments()
     rows = suite.select([name for name in args.workloads.split(",") if name])
     only = {name for name in args.peers.split(",") if name}
-    if unknown := only - set(suite.ALL):
-        raise SystemExit(f"bench: no peer {', '.join(sorted(unknown))}; there are {', '.join(suite.ALL)}")
+    if unknown := only - set(suite.ANY):
+        raise SystemExit(f"bench: no peer {', '.join(sorted(unknown))}; there are {', '.join(suite.ANY)}")
     paint = report.Paint(sys.stdout.isatty() and not args.markdown and "NO_COLOR" not in os.environ)
     if args.show:
         return show_saved(args, rows, paint)

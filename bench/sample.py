@@ -16,6 +16,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import harness
 
+WORKLOADS = "W1 W2a W2a0 W2b W3 W3all W4 W5 Tatomic"
+
 
 def measure(peer, args):
     name = args.workload
@@ -35,14 +37,16 @@ def measure(peer, args):
         return harness.blocked(*peer.blocked(args.n, args.depth), args.n)
     if name == "W5":
         return harness.short_rounds(peer.ring(args.units), args.units, args.budget)
-    raise SystemExit(f"sample.py: no workload {name!r}; there are W1 W2a W2a0 W2b W3 W3all W4 W5")
+    if name == "Tatomic":
+        return harness.short_rounds(peer.blocks(), 1, args.budget, start=64)
+    raise SystemExit(f"sample.py: no workload {name!r}; there are {WORKLOADS}")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("peer", help="gossamer, greenlet, tealet or asyncio")
-    parser.add_argument("workload", help="W1 W2a W2a0 W2b W3 W3all W4 W5")
-    parser.add_argument("--budget", type=float, default=0.5, help="seconds of short rounds (W1 W2 W3 W5)")
+    parser.add_argument("peer", help="gossamer, greenlet, tealet, asyncio or threading")
+    parser.add_argument("workload", help=WORKLOADS)
+    parser.add_argument("--budget", type=float, default=0.5, help="seconds of short rounds (W1 W2 W3 W5 T)")
     parser.add_argument("--units", type=int, default=2, help="how many take part (W1, W5)")
     parser.add_argument("--n", type=int, default=100_000, help="how many in all (W3all, W4)")
     parser.add_argument("--depth", type=int, default=1, choices=(1, 5), help="Python call depth of the blocked (W4)")

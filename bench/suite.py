@@ -7,8 +7,9 @@ own in `sizes`, and the report then says so.
 
 from dataclasses import dataclass, field
 
-PYTHON_PEERS = ("gossamer", "greenlet", "tealet", "asyncio")
+PYTHON_PEERS = ("gossamer", "greenlet", "tealet", "asyncio", "threading")
 ALL = ("gossamer", "go", "greenlet", "tealet", "asyncio")
+ANY = (*ALL, "threading")
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,12 @@ ROWS = [
     memory("1M", 1_000_000, 5, 3, 1, {}, peers=("gossamer", "go", "asyncio")),
 ]  # fmt: skip
 
+# Beside the standard library's threads.
+THREAD_ROWS = [
+    Row("T-atomic", "an empty block: with atomic(), with threading.Lock()", "ns a block", "Tatomic", FAST, FAST_QUICK,
+        peers=("gossamer", "threading")),
+]  # fmt: skip
+
 # The core alone, from C. "ucontext" is the C library's swapcontext(); "boost"
 # is Boost.Context, measured where its library is installed.
 C_ROWS = [
@@ -86,7 +93,7 @@ C_ROWS = [
 
 def select(names):
     """Rows whose id is one of the names or begins with one ("W4", "C"); all of them for no names."""
-    rows = ROWS + C_ROWS
+    rows = ROWS + THREAD_ROWS + C_ROWS
     if not names:
         return rows
     chosen = [row for row in rows if any(row.id == name or row.id.startswith(name) for name in names)]

@@ -45,6 +45,7 @@ TARGETS = {
     "W4-d5-100k": [under("must", 1300), under("aim", 1150)],
     "W4-d5-1M": [under("must", 1300), under("aim", 1150)],
     "W5": [must("greenlet", 5.0), aim("go", 1.5)],
+    "T-atomic": [under("must", 100), must("threading")],
     "C-switch": [under("must", 15), under("aim", 10)],
     # 34 to 44 is libdill's, whose sender goes on: row C-message-0. The default rule, which makes two switches a
     # message, is held to the same bound.

@@ -11,6 +11,7 @@ import sys
 BENCH = pathlib.Path(__file__).resolve().parent
 ROOT = BENCH.parent
 OUT = ROOT / "build" / "bench"
+STANDARD = ("asyncio", "threading")  # peers that come with Python
 CORE_LIB = ROOT / "build" / "core" / "core" / "libgossamer.a"
 
 
@@ -60,7 +61,7 @@ def build_c():
 
 def version_of_python_peer(name):
     """-> (version, None), or (None, why it cannot be measured)."""
-    if name == "asyncio":
+    if name in STANDARD:
         return platform.python_version(), None
     # -P: a folder bench/ or the source tree itself must not stand in for the installed module.
     trouble = run_quietly([sys.executable, "-P", "-c", f"import {name}"], cwd=str(OUT.parent.parent))

@@ -1,6 +1,6 @@
 """The workloads on Gossamer, written as a user would: spawn tasklets, call run()."""
 
-from gossamer import channel, run, schedule, tasklet
+from gossamer import atomic, channel, run, schedule, tasklet
 
 
 def nothing():
@@ -144,3 +144,12 @@ def blocked(n, depth):
         assert ch.balance == 0 and not units[0].alive and not units[-1].alive
 
     return create, wake, kill
+
+
+def blocks():
+    def work(n):
+        for _ in range(n):
+            with atomic():
+                pass
+
+    return work
