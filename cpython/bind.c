@@ -129,12 +129,14 @@ int gosp_tasklet_setup(gosp_thread *th, TaskletObject *t, PyObject *args, PyObje
         PyErr_SetString(PyExc_RuntimeError, problem);
         return -1;
     }
-    if (gosp_check_owner(th, t) < 0)
+    if (t->core.sched != &th->sched && gosp_remote_check(t, "tasklet has no thread") < 0)
         return -1;
     t->core.value = NULL; /* its reference moves to the call */
     set_call(t, func, Py_NewRef(args), kwargs && PyDict_GET_SIZE(kwargs) ? Py_NewRef(kwargs) : NULL, old);
-    gos_sched_insert(&th->sched, &t->core);
+    gos_sched_insert(t->core.sched, &t->core);
     gosp_untrack(t);
+    if (GOSP_UNLIKELY(t->core.sched != &th->sched))
+        gos_sched_nudge(t->core.sched);
     for (int i = 0; i < 3; i++)
         Py_XDECREF(old[i]);
     return 0;
@@ -185,9 +187,11 @@ PyObject *gosp_tasklet_bind_thread(PyObject *self, PyObject *const *args, Py_ssi
         PyErr_SetString(PyExc_ValueError, "bad thread");
         return NULL;
     }
-    if (target != th)
-        return gosp_not_yet("binding a tasklet to another thread");
-    t->core.sched = &th->sched;
+    if (t->core.sched && t->core.sched != &target->sched && (t->core.flags & GOS_F_PIN)) {
+        gos_sched_forget(t->core.sched, &t->core); /* the stack that is reserved for it */
+        t->core.flags &= ~(uint32_t)GOS_F_PIN;
+    }
+    t->core.sched = &target->sched;
     if (t->fresh.func) /* its thread had ended before it began: it has something to run again */
         t->core.flags |= GOS_F_READY;
     Py_RETURN_NONE;

@@ -11,8 +11,10 @@ PyObject *gosp_resumed(gosp_thread *th, TaskletObject *cur, int rc)
     cur->core.value = NULL;
     gosp_tracing_resumed(th->ts);
     gosp_settle(th);
-    if (value && Bomb_Check(value))
+    if (value && Bomb_Check(value)) {
+        cur->core.flags &= ~(uint32_t)GOS_F_THROWN;
         return gosp_bomb_raise(value);
+    }
     Py_XDECREF(value);
     gosp_raise_status(th, rc);
     th->failed_on = NULL;
@@ -36,8 +38,6 @@ PyObject *gosp_raise_status(gosp_thread *th, int rc)
     case GOS_EDEADLOCK:
     case GOS_ENOSENDER:
     case GOS_ENORECEIVER:
-        if (gosp.threads && gosp.threads->next)
-            return gosp_not_yet("waiting on a channel for a tasklet of another thread");
         return gosp_deadlock(rc);
     case GOS_ETRAP: text = "switch_trap"; break;
     case GOS_EBLOCKTRAP: text = "this tasklet does not like to be blocked."; break;
@@ -50,7 +50,6 @@ PyObject *gosp_raise_status(gosp_thread *th, int rc)
         text = "timed out";
         break;
     case GOS_EINVAL: type = PyExc_ValueError; break;
-    case GOS_ETHREAD: return gosp_not_yet("meeting a tasklet of another thread on a channel");
     default: break;
     }
     PyErr_SetString(type, text);
@@ -63,7 +62,7 @@ PyObject *gosp_not_yet(const char *what)
     return NULL;
 }
 
-/* Operations reach tasklets of the calling thread only, so far. */
+/* For what only the thread of a tasklet can do. */
 int gosp_check_owner(gosp_thread *th, TaskletObject *t)
 {
     if (GOSP_LIKELY(t->core.sched == &th->sched))
@@ -71,6 +70,6 @@ int gosp_check_owner(gosp_thread *th, TaskletObject *t)
     if (!t->core.sched)
         PyErr_SetString(PyExc_RuntimeError, "tasklet has no thread");
     else
-        gosp_not_yet("reaching a tasklet of another thread");
+        PyErr_SetString(PyExc_RuntimeError, "tasklet belongs to a different thread");
     return -1;
 }

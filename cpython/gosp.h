@@ -7,7 +7,9 @@
  * - core.value of a tasklet owns its object; who resumes takes it out before anything can run (gosp_resumed).
  * - The union in TaskletObject holds `fresh` until the tasklet is switched to for the first time, `state`
  *   from then to its death (HAS_STATE), `fresh` again afterwards.
- * - All of it under the GIL, on the thread of the scheduler; other threads' tasklets are refused.
+ * - All of it under the GIL. What runs or switches tasklets does so on the thread of their scheduler; remote.c has
+ *   what reaches those of other threads. They are then as they are inside of a hook: maybe in the middle of an
+ *   operation, as the GIL is given up only where Python code may run.
  */
 #ifndef GOSP_H
 #define GOSP_H
@@ -88,6 +90,8 @@ typedef struct gosp_thread {
     int chunk_count;
     PyObject *failed_on; /* what the last failed channel operation was on, for deadlock reports (borrowed) */
     int failed_direction;
+    unsigned lonely; /* != 0: asleep until another thread wakes it; when, in the order of falling asleep */
+    int hopeless;    /* told so by the last other thread, while it sleeps */
     int ended; /* its thread state is gone, and the interpreter goes down: nothing can be killed any more */
     struct gosp_thread *next;
     /* atomic code, see ticker.c */
@@ -109,6 +113,9 @@ typedef struct {
     struct gos_config config;
     unsigned long next_number;
     int pickle_flags, pickle_flags_default;
+    Py_ssize_t passive_threads; /* threads of our own that wait for work: they wake nobody by themselves */
+    uint64_t guarded;           /* thread states up to this id tell when they end, see idle.c */
+    PyThreadState *main_thread; /* set once it only waits for the others to end; else NULL */
     BombObject *emergency_bomb; /* MemoryError, for when there is no memory for a bomb */
 } gosp_globals;
 
@@ -219,6 +226,7 @@ static inline __attribute__((always_inline)) PyObject *gosp_resumed_hot(gosp_thr
         return Py_NewRef(Py_None);
     if (GOSP_LIKELY(!Bomb_Check(value)))
         return value;
+    cur->core.flags &= ~(uint32_t)GOS_F_THROWN;
     return gosp_bomb_raise(value);
 }
 
@@ -227,6 +235,29 @@ PyObject *gosp_raise_status(gosp_thread *th, int rc);
 /* Error NotImplementedError, for what a later release brings. */
 PyObject *gosp_not_yet(const char *what);
 int gosp_check_owner(gosp_thread *th, TaskletObject *t);
+
+/* remote.c: tasklets of other threads */
+int gosp_remote_check(TaskletObject *t, const char *uninitialized);
+void gosp_remote_insert(TaskletObject *t, int next);
+PyObject *gosp_remote_throw(TaskletObject *t, PyObject *bomb, int pending); /* steals bomb */
+
+/* An error that another thread has thrown into the current tasklet, before it does anything that could take long:
+ * -1 with the exception set. */
+static inline int gosp_pending(TaskletObject *cur)
+{
+    if (GOSP_LIKELY(!(cur->core.flags & GOS_F_THROWN)))
+        return 0;
+    PyObject *bomb = cur->core.value;
+    cur->core.value = NULL;
+    cur->core.flags &= ~(uint32_t)GOS_F_THROWN;
+    gosp_bomb_raise(bomb);
+    return -1;
+}
+
+/* idle.c: waiting for other threads */
+int gosp_idle(gos_sched *s, int64_t deadline_ns);
+void gosp_idle_reconsider(PyThreadState *leaving); /* a thread ends: may those that sleep still hope? */
+void gosp_idle_main_exits(void); /* the others have ended: it is itself again */
 
 /* tasklet.c and its neighbours */
 int gosp_tasklet_init_type(PyObject *module);

@@ -55,6 +55,7 @@ static PyObject *at_exit(PyObject *module, PyObject *unused)
     gosp_thread *th = gosp_self;
     if (!th && gosp_ticker_started() && !gosp_thread_current()) /* its end, later, stops the ticker */
         PyErr_Clear();
+    gosp_idle_main_exits();
     if (th && gosp_ts_is_current(th->ts) && th->sched.current == &th->main->core) {
         int trap = th->sched.trap; /* left set, or set for a purpose that ends now */
         th->sched.trap = 0;

@@ -157,7 +157,7 @@ PyObject *gosp_tasklet_join(PyObject *self, PyObject *const *args, Py_ssize_t na
     }
     if (!gosp_alive(t))
         return stored_outcome(t);
-    if (gosp_check_owner(th, t) < 0)
+    if (!t->core.sched && gosp_check_owner(th, t) < 0)
         return NULL;
     ChannelObject *ch = join_channel(t);
     gosp_extras *mine = ch ? gosp_extras_get(cur) : NULL;

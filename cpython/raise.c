@@ -49,6 +49,8 @@ PyObject *gosp_throw_bomb(gosp_thread *th, TaskletObject *t, PyObject *bomb, int
         }
         problem = t->core.sched ? "You cannot throw to a dead tasklet" : "tasklet has no thread";
         PyErr_SetString(PyExc_RuntimeError, problem);
+    } else if (t->core.sched && t->core.sched != &th->sched) {
+        return gosp_remote_throw(t, bomb, pending);
     } else if (gosp_check_owner(th, t) == 0) {
         return pending ? throw_later(th, t, bomb) : throw_now(th, t, bomb);
     }
@@ -136,7 +138,8 @@ void gosp_tasklet_finalize(PyObject *self)
     if (!th) {
         PyErr_WriteUnraisable(self);
     } else if (t->core.sched != &th->sched) {
-        into_garbage(t); /* its own thread has to kill it */
+        if (gosp_kill(th, t, 0) < 0) /* its own thread will, and has a reference until then */
+            PyErr_WriteUnraisable(self);
     } else {
         for (int i = 0; i < KILL_ATTEMPTS && gosp_has_stack(t); i++) {
             if (gosp_kill(th, t, 0) == 0)

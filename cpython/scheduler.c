@@ -11,8 +11,13 @@ static GOSI_INLINE int set_retval(TaskletObject *cur, PyObject *const *args, Py_
     if (GOSP_UNLIKELY(nargs || kwnames) && gosp_parse(args, nargs, kwnames, function, names, 1, 0, given) < 0)
         return -1;
     PyObject *old = cur->core.value;
+    if (GOSP_UNLIKELY(old != NULL)) {
+        if (gosp_pending(cur) < 0)
+            return -1;
+        cur->core.value = NULL;
+        Py_DECREF(old);
+    }
     cur->core.value = Py_NewRef(given[0]);
-    Py_XDECREF(old);
     return 0;
 }
 
@@ -91,6 +96,8 @@ static PyObject *run(PyObject *module, PyObject *const *args, Py_ssize_t nargs, 
             return gosp_not_yet("run(timeout), which interrupts tasklets,");
     }
     TaskletObject *cur = gosp_current(th);
+    if (gosp_pending(cur) < 0)
+        return NULL;
     return gosp_resumed(th, cur, gos_sched_run(&th->sched));
 }
 
@@ -110,6 +117,8 @@ static PyObject *sleep_seconds(PyObject *module, PyObject *const *args, Py_ssize
     if (gosp_deadline(given[0], &deadline) < 0)
         return NULL;
     TaskletObject *cur = gosp_current(th);
+    if (gosp_pending(cur) < 0)
+        return NULL;
     if (deadline == 0)
         return gosp_resumed(th, cur, gos_sched_yield(&th->sched));
     return gosp_resumed(th, cur, gos_sched_sleep(&th->sched, deadline));
@@ -233,6 +242,8 @@ PyObject *gosp_select(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
     TaskletObject *cur = gosp_current(th);
     if (th->sched.head != th->sched.current)
         return gosp_raise_status(th, GOS_ETRAP);
+    if (gosp_pending(cur) < 0)
+        return NULL;
     struct gos_case *cases = parse_cases(given[0], &n);
     if (!cases)
         return n == 0 && !PyErr_Occurred() ? select_nothing(th, cur, block, deadline) : NULL;

@@ -192,9 +192,14 @@ int gosp_tasklet_insert(gosp_thread *th, TaskletObject *t)
         PyErr_SetString(PyExc_RuntimeError, "Target thread isn't initialized");
         return -1;
     }
-    if (check_runnable(t) < 0 || gosp_check_owner(th, t) < 0)
+    if (check_runnable(t) < 0)
         return -1;
-    gos_sched_insert(&th->sched, &t->core);
+    if (t->core.sched == &th->sched)
+        gos_sched_insert(&th->sched, &t->core);
+    else if (gosp_remote_check(t, "Target thread isn't initialized") < 0)
+        return -1;
+    else
+        gosp_remote_insert(t, 0);
     return 0;
 }
 
@@ -211,10 +216,9 @@ int gosp_tasklet_remove(gosp_thread *th, TaskletObject *t)
     }
     if (t->core.place != GOS_IN_RING)
         return 0;
-    if (gosp_check_owner(th, t) < 0)
-        return -1;
+    (void)th; /* whichever thread it is */
     gosp_track(t);
-    gos_sched_remove(&th->sched, &t->core);
+    gos_sched_remove(t->core.sched, &t->core);
     return 0;
 }
 
@@ -229,7 +233,11 @@ PyObject *gosp_tasklet_switch(gosp_thread *th, TaskletObject *t, int leave)
         PyErr_SetString(PyExc_RuntimeError, "can't switch to a different thread.");
         return NULL;
     }
-    if (gosp_check_owner(th, t) < 0)
+    if (t->core.sched && t->core.sched != &th->sched) {
+        gosp_remote_insert(t, 1);
+        Py_RETURN_NONE;
+    }
+    if (gosp_check_owner(th, t) < 0 || gosp_pending(cur) < 0)
         return NULL;
     return gosp_resumed(th, cur, gos_sched_switch(&th->sched, &t->core, leave));
 }
@@ -366,7 +374,8 @@ PyMethodDef gosp_tasklet_methods[] = {
      "Reserve a C stack for this tasklet alone, so that foreign C code may keep pointers into it while the tasklet is\n"
      "suspended. Call it before the tasklet starts. Returns self."},
     {"bind_thread", (PyCFunction)(void (*)(void))gosp_tasklet_bind_thread, METH_FASTCALL,
-     "bind_thread($self, thread_id=-1, /)\n--\n\nBind a tasklet that has not started to the calling thread. (Stackless)"},
+     "bind_thread($self, thread_id=-1, /)\n--\n\nMove a tasklet that has no C stack (not started, or dead) to the thread with that id, -1: the calling one.\n"
+     "Raises RuntimeError if it is runnable or has started, ValueError if that thread has no scheduler. (Stackless)"},
     {"set_atomic", (PyCFunction)(void (*)(void))tasklet_set_atomic, METH_FASTCALL,
      "set_atomic($self, flag, /)\n--\n\nSet whether run(timeout) must not interrupt it; returns the old value. (Stackless)"},
     {"set_ignore_nesting", (PyCFunction)(void (*)(void))tasklet_set_ignore_nesting, METH_FASTCALL,

@@ -3,10 +3,6 @@
  * The scheduler of a thread is made when the thread first needs one. A guard object in the thread state's
  * dict ends it: CPython clears that dict when the thread ends, on the thread, while Python still works.
  */
-#include <errno.h>
-#include <signal.h>
-#include <time.h>
-
 #include "gosp.h"
 
 gosp_globals gosp;
@@ -94,21 +90,6 @@ static void hook_drop(gos_tasklet *t)
 static void hook_drop_value(void *value)
 {
     Py_DECREF((PyObject *)value);
-}
-
-/* Sleep with the GIL released; signals are handled at once on the main thread. */
-static int hook_idle(gos_sched *s, int64_t deadline_ns)
-{
-    struct timespec until = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
-    int rc;
-    do {
-        Py_BEGIN_ALLOW_THREADS
-        rc = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
-        Py_END_ALLOW_THREADS
-        if (PyErr_CheckSignals() < 0)
-            return GOS_EHOOK;
-    } while (rc == EINTR && !s->head); /* a handler may have made somebody runnable */
-    return GOS_OK;
 }
 
 static void *hook_take_error(gos_sched *s)
@@ -266,10 +247,11 @@ static const gos_hooks hooks = {
     .hold = hook_hold,
     .drop = hook_drop,
     .drop_value = hook_drop_value,
-    .idle = hook_idle,
+    .idle = gosp_idle,
     .take_error = hook_take_error,
     .evicting = hook_evicting,
     .restored = hook_restored,
+    .exclusive = 1,
 };
 
 /* ---- life of a thread ---- */
@@ -358,6 +340,7 @@ static void end_thread(PyObject *capsule)
     }
     if (gosp_self == th)
         gosp_self = NULL;
+    gosp_idle_reconsider(th->ts);
     TaskletObject *main = th->main;
     gosp_chunk_cache_clear(th);
     if (here) {

@@ -5,7 +5,8 @@
  * receiver meet. The model is that of Stackless Python; deadlines, select and buffered channels follow Go.
  *
  * Thread rule: every function works on the scheduler of the calling thread (gos_sched_create makes it),
- * and every object belongs to the thread that made it, unless a comment says otherwise.
+ * and every object belongs to the thread that made it, unless a comment says otherwise. Threads run in parallel;
+ * they meet on shared channels (gos_channel_create_shared).
  * Errors: int results are 0 (GOS_OK) or a negative GOS_E... status; gos_status_text explains one.
  * Times: absolute, in nanoseconds of the monotonic clock (gos_now).
  * Ownership: pointers passed as values are never looked at, copied or freed.
@@ -101,6 +102,10 @@ GOS_API GOS_MUST_CHECK int gos_sched_destroy(void);
  * other wait of the main tasklet: for want of memory somebody could not go on; call again. */
 GOS_API GOS_MUST_CHECK int gos_run(void);
 
+/* The same, but wait for other threads as well, until every tasklet of this thread has ended. GOS_EDEADLOCK: those
+ * that are left will never be woken. */
+GOS_API GOS_MUST_CHECK int gos_run_to_end(void);
+
 /* Let the next runnable tasklet run; the caller goes to the end of the queue. */
 GOS_API GOS_MUST_CHECK int gos_yield(void);
 
@@ -116,6 +121,7 @@ GOS_API GOS_MUST_CHECK int gos_sleep_until(int64_t deadline_ns);
  * reference that the caller gives back with gos_tasklet_unref. */
 GOS_API GOS_MUST_CHECK int gos_spawn(void (*fn)(void *), void *arg, gos_tasklet **out);
 
+/* Any thread. */
 GOS_API void gos_tasklet_unref(gos_tasklet *t);
 
 /* The calling tasklet (borrowed), or NULL if the thread has no scheduler. */
@@ -124,12 +130,13 @@ GOS_API gos_tasklet *gos_current(void);
 GOS_API int gos_tasklet_alive(const gos_tasklet *t);
 
 /* Put a parked tasklet at the end of the run queue; nothing if it is there already.
- * GOS_EBLOCKED, GOS_EDEAD. */
+ * GOS_EBLOCKED, GOS_EDEAD. Any thread: from another one, by message, which has no effect if the tasklet turns out to
+ * be blocked or dead; GOS_ENOMEM. */
 GOS_API GOS_MUST_CHECK int gos_tasklet_insert(gos_tasklet *t);
 
 /* End what t waits for with GOS_ECANCELED; it runs at its turn and should return from its function.
  * One that has not started ends without running. Nothing for a dead one; GOS_ECURRENT for the caller,
- * GOS_EINVAL for the main tasklet. */
+ * GOS_EINVAL for the main tasklet. Any thread: by message, as gos_tasklet_insert. */
 GOS_API GOS_MUST_CHECK int gos_tasklet_kill(gos_tasklet *t);
 
 /* Reserve t's stack for t alone, so that pointers into it stay valid while it is suspended.
@@ -140,6 +147,17 @@ GOS_API GOS_MUST_CHECK int gos_tasklet_pin(gos_tasklet *t);
 
 /* capacity 0: values pass only when both sides meet; n > 0: n values are kept (Go's buffered channel). */
 GOS_API GOS_MUST_CHECK int gos_channel_create(size_t capacity, gos_channel **out);
+
+/* The same, for tasklets of any number of threads, which meet there in the order in which they come; whoever finds a
+ * partner continues, whatever the preference. Any thread may use, close and (once) destroy it. A select takes
+ * shared channels, or others, not both. */
+GOS_API GOS_MUST_CHECK int gos_channel_create_shared(size_t capacity, gos_channel **out);
+
+/* A thread whose tasklets all wait on shared channels sleeps. When every thread that has a scheduler does, the last
+ * one gets GOS_EDEADLOCK. Tell if somebody else may still send: a thread that has no scheduler yet, for instance,
+ * between its creation and its gos_sched_create. Any thread. */
+GOS_API void gos_outside_begin(void);
+GOS_API void gos_outside_end(void);
 
 /* GOS_EBUSY: tasklets are blocked on it. */
 GOS_API GOS_MUST_CHECK int gos_channel_destroy(gos_channel *ch);
@@ -169,6 +187,33 @@ struct gos_case {
  * *chosen gets its index. deadline_ns 0: do not wait (GOS_ETIMEDOUT). GOS_EINVAL: no case, or one channel
  * both to send and to receive. GOS_ECLOSED: a case that would block is on a closed channel. */
 GOS_API GOS_MUST_CHECK int gos_select(struct gos_case *cases, size_t n, int64_t deadline_ns, size_t *chosen);
+
+/* ---- pools: calls that block a thread --------------------------------------------------------- */
+
+typedef struct gos_pool gos_pool;
+
+/* Worker threads, made on demand up to max_threads (0: 32), ended after ten idle seconds. Any thread may use a pool. */
+GOS_API GOS_MUST_CHECK int gos_pool_create(uint32_t max_threads, gos_pool **out);
+
+/* Take no more jobs. wait 1: until those that have been handed in are done. Further calls get GOS_ECLOSED. Any thread. */
+GOS_API void gos_pool_stop(gos_pool *pool, int wait);
+
+/* Stop, wait, and free it. No tasklet may be waiting for one of its jobs. */
+GOS_API void gos_pool_destroy(gos_pool *pool);
+
+/* Run fn(arg) on a worker, while the calling tasklet waits and others run. GOS_ETIMEDOUT, GOS_ECANCELED: the tasklet
+ * waits no longer, but fn, if it has begun, goes on and still uses arg; done(arg), if not NULL, tells that it has
+ * ended or will not begin. GOS_ECLOSED, GOS_ENOMEM: it has not begun. done is called in every case, once. */
+GOS_API GOS_MUST_CHECK int gos_call(gos_pool *pool, void (*fn)(void *arg), void *arg, void (*done)(void *arg),
+                                    int64_t deadline_ns);
+
+struct gos_pool_stats {
+    uint32_t threads; /* that exist */
+    uint32_t idle;    /* of them without a job */
+    uint32_t queued;  /* jobs that wait for a worker */
+    uint64_t jobs;    /* that have been done */
+};
+GOS_API void gos_pool_get_stats(gos_pool *pool, struct gos_pool_stats *out);
 
 /* ---- figures ---------------------------------------------------------------------------------- */
 

@@ -7,8 +7,35 @@ int gosi_clear_register(gos_sched *s)
 {
     if (s->trap || gosi_half_gone(s))
         return GOS_ETRAP;
+    if (s->current->flags & GOS_F_THROWN)
+        return GOS_ECANCELED;
     s->deferred_value = s->current->value;
     s->current->value = NULL;
+    return GOS_OK;
+}
+
+/* t has become runnable; the other thread may be asleep for want of that. */
+static void continue_there(gos_sched *s, gos_tasklet *t)
+{
+    gosi_ring_append(t->sched, t);
+    if (t->sched != s)
+        gos_sched_nudge(t->sched);
+}
+
+/* The rules of preference concern one thread only. */
+int gosi_meet_foreign(gos_sched *s, gos_channel *ch, int direction, void *value)
+{
+    if (!s->hooks->exclusive)
+        return GOS_ETHREAD;
+    if (direction < 0) {
+        int rc = gosi_take_register(s);
+        if (rc != GOS_OK)
+            return rc;
+    }
+    gos_tasklet *t = gosi_take_partner(ch, &value);
+    if (direction < 0)
+        s->current->value = value;
+    continue_there(s, t);
     return GOS_OK;
 }
 
@@ -16,16 +43,17 @@ int gosi_clear_register(gos_sched *s)
  * sender after gos_open would overtake it. */
 int gosi_receive_kept(gos_sched *s, gos_channel *ch)
 {
-    if (ch->waiting > 0 && gos_node_tasklet(ch->first)->sched != s)
+    if (ch->waiting > 0 && gos_node_tasklet(ch->first)->sched != s && !s->hooks->exclusive)
         return GOS_ETHREAD;
-    if (gosi_take_register(s) != GOS_OK)
-        return GOS_ETRAP;
+    int rc = gosi_take_register(s);
+    if (rc != GOS_OK)
+        return rc;
     s->current->value = gosi_buffer_get(ch->buffer);
     if (ch->waiting > 0) {
         void *value = NULL;
-        gos_tasklet *t = gosi_take_partner(s, ch, &value);
+        gos_tasklet *t = gosi_take_partner(ch, &value);
         gosi_buffer_put(ch->buffer, value);
-        gosi_ring_append(s, t);
+        continue_there(s, t);
     }
     return GOS_OK;
 }
@@ -82,52 +110,4 @@ int gos_channel_balance(const gos_channel *ch)
 void gos_channel_init(gos_channel *ch)
 {
     *ch = (gos_channel){.preference = -1};
-}
-
-/* ---- gossamer.h ------------------------------------------------------------------------------- */
-
-int gos_channel_create(size_t capacity, gos_channel **out)
-{
-    gos_channel *ch = gosi_alloc(sizeof *ch);
-    if (!ch)
-        return GOS_ENOMEM;
-    gos_channel_init(ch);
-    int rc = gos_channel_set_capacity(ch, capacity);
-    if (rc != GOS_OK) {
-        gosi_free(ch);
-        return rc;
-    }
-    *out = ch;
-    return GOS_OK;
-}
-
-int gos_channel_destroy(gos_channel *ch)
-{
-    if (!ch)
-        return GOS_OK;
-    if (ch->waiting)
-        return GOS_EBUSY;
-    gos_channel_fini(ch);
-    gosi_free(ch);
-    return GOS_OK;
-}
-
-void gos_close(gos_channel *ch)
-{
-    ch->closing = 1;
-}
-
-void gos_open(gos_channel *ch)
-{
-    ch->closing = 0;
-}
-
-int gos_balance(const gos_channel *ch)
-{
-    return gos_channel_balance(ch);
-}
-
-void gos_set_preference(gos_channel *ch, int preference)
-{
-    ch->preference = (int8_t)(preference < 0 ? -1 : preference > 0);
 }

@@ -75,6 +75,9 @@ int gosi_channel_try(gos_sched *s, gos_channel *ch, int direction, void *value, 
 /* Receive the oldest kept value; there is one. */
 int gosi_receive_kept(gos_sched *s, gos_channel *ch);
 
+/* The first waiter belongs to another scheduler: it continues there, and the caller here. */
+int gosi_meet_foreign(gos_sched *s, gos_channel *ch, int direction, void *value);
+
 /* See gosi_take_register. */
 int gosi_clear_register(gos_sched *s);
 

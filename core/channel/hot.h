@@ -13,7 +13,7 @@
 
 /* The first waiter leaves the queue with what it waited for; the caller puts it into the ring. Its place's
  * reference is the caller's. *value: what a receiver gets (NULL if it sends), or what a sender sent. */
-static GOSI_INLINE gos_tasklet *gosi_take_partner(gos_sched *s, gos_channel *ch, void **value)
+static GOSI_INLINE gos_tasklet *gosi_take_partner(gos_channel *ch, void **value)
 {
     gos_node *node = ch->first;
     gos_tasklet *t = gos_node_tasklet(node);
@@ -41,12 +41,13 @@ static GOSI_INLINE gos_tasklet *gosi_take_partner(gos_sched *s, gos_channel *ch,
     t->value = sending ? NULL : *value;
     if (sending)
         *value = sent;
-    int was_waiting = gos_sched_unlink(s, t, GOS_OK);
+    int was_waiting = gos_sched_unlink(t->sched, t, GOS_OK);
     GOS_CHECK(was_waiting);
     return t;
 }
 
-/* Make the exchange register free for what the current tasklet is about to get: GOS_ETRAP if it cannot be. */
+/* Make the exchange register free for what the current tasklet is about to get: GOS_ETRAP if it cannot be,
+ * GOS_ECANCELED if another thread has thrown an error into the tasklet, which comes first. */
 static GOSI_INLINE int gosi_take_register(gos_sched *s)
 {
     return GOSI_LIKELY(!s->current->value) ? GOS_OK : gosi_clear_register(s);
@@ -61,10 +62,13 @@ static GOSI_INLINE int gosi_partner_waits(const gos_channel *ch, int direction)
 static GOSI_INLINE int gosi_meet(gos_sched *s, gos_channel *ch, int direction, void *value)
 {
     gos_tasklet *cur = s->current, *partner = gos_node_tasklet(ch->first);
-    if (partner->sched != s)
-        return GOS_ETHREAD;
-    if (direction < 0 && GOSI_UNLIKELY(gosi_take_register(s) != GOS_OK))
-        return GOS_ETRAP;
+    if (GOSI_UNLIKELY(partner->sched != s))
+        return gosi_meet_foreign(s, ch, direction, value);
+    if (direction < 0) {
+        int rc = gosi_take_register(s);
+        if (GOSI_UNLIKELY(rc != GOS_OK))
+            return rc;
+    }
     int partner_next = ch->preference == -direction && !ch->schedule_all;
     int others_next = ch->schedule_all;
     gos_tasklet *to = partner_next || gosi_ring_next(cur) == cur ? partner : gosi_ring_next(cur);
@@ -75,7 +79,7 @@ static GOSI_INLINE int gosi_meet(gos_sched *s, gos_channel *ch, int direction, v
         if (rc != GOS_OK)
             return rc;
     }
-    gos_tasklet *t = gosi_take_partner(s, ch, &value);
+    gos_tasklet *t = gosi_take_partner(ch, &value);
     if (direction < 0)
         cur->value = value;
     if (partner_next) {

@@ -24,8 +24,8 @@ int gos_sched_run(gos_sched *s)
     gos_tasklet *cur = s->current, *to;
     if (gosi_half_gone(s) || (cur->flags & GOS_F_WATCHDOG)) /* the latter: a hook, in the middle of its run() */
         return GOS_ETRAP;
-    gosi_timer_poll(s);
-    if (gosi_ring_next(cur) == cur && !s->timer_count)
+    gosi_attend(s);
+    if (gosi_ring_next(cur) == cur && !gosi_awaits(s) && !s->threadblock)
         return GOS_OK;
     int rc = gosi_reserve((void **)&s->watchdogs, s->watchdog_count, &s->watchdog_room, sizeof *s->watchdogs);
     if (rc != GOS_OK)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../base/bell.h"
 #include "sched.h"
 
 /* The runtime may be loaded after us, and only for the library that needs it (as extension modules are), so it
@@ -30,6 +31,7 @@ int gos_sched_init(gos_sched *s, gos_tasklet *main, const gos_hooks *hooks, cons
     memset(s, 0, sizeof *s);
     s->hooks = hooks;
     s->errno_place = &errno;
+    gosi_bell_init(&s->bell);
     s->fp_control = gosi_arch_fp_control();
     int rc = gosi_stack_init(s, config);
     if (rc != GOS_OK)
@@ -52,6 +54,7 @@ void gos_sched_fini(gos_sched *s)
     s->watchdogs = NULL;
     s->timers = NULL;
     s->watchdog_count = s->watchdog_room = s->timer_count = s->timer_room = 0;
+    gosi_bell_fini(&s->bell);
     gosi_stack_fini(s);
 }
 

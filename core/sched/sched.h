@@ -105,7 +105,8 @@ static GOSI_INLINE int gosi_switch(gos_sched *s, gos_tasklet *to)
 }
 
 /* Who runs when the current tasklet leaves the ring, which it has already done: *to, or GOS_EDEADLOCK,
- * GOS_EHOOK. May wait for a timer; then the current tasklet itself may be the answer. Changes nothing else. */
+ * GOS_EHOOK. May wait for a timer or a thread; then the current tasklet itself may be the answer. Changes nothing
+ * else. */
 int gosi_next(gos_sched *s, gos_tasklet **to);
 
 /* Put what gosi_next chose at the head of the ring. */
@@ -120,12 +121,25 @@ void gosi_timer_stop(gos_sched *s, gos_tasklet *t);
 /* Wake those whose time has come. */
 void gosi_timer_fire(gos_sched *s);
 int64_t gosi_timer_earliest(const gos_sched *s);
-int gosi_idle_sleep(gos_sched *s, int64_t deadline_ns);
 
-static inline void gosi_timer_poll(gos_sched *s)
+/* inbox.c: deliver messages, fire timers. At every scheduling point, if there is something to do. */
+void gosi_attend_slow(gos_sched *s);
+
+static inline uint32_t gosi_attention(const gos_sched *s)
 {
-    if (GOSI_UNLIKELY(s->timer_count) && gosi_timer_earliest(s) <= gosi_now_coarse())
-        gosi_timer_fire(s);
+    return __atomic_load_n(&s->attention, __ATOMIC_RELAXED);
+}
+
+static inline void gosi_attend(gos_sched *s)
+{
+    if (GOSI_UNLIKELY(gosi_attention(s)))
+        gosi_attend_slow(s);
+}
+
+/* Is anything under way that will make somebody runnable, without another thread's good will? */
+static inline int gosi_awaits(const gos_sched *s)
+{
+    return s->timer_count || s->expected;
 }
 
 /* The current tasklet has left the ring and is linked to what it waits for: run others until it is woken.
@@ -136,7 +150,7 @@ int gosi_stay(gos_sched *s, gos_tasklet *cur, int rc);
 static GOSI_INLINE int gosi_wait(gos_sched *s)
 {
     gos_tasklet *to = s->head;
-    if (GOSI_UNLIKELY(!to || s->timer_count))
+    if (GOSI_UNLIKELY(!to || gosi_attention(s)))
         return gosi_wait_slow(s);
     int rc = gosi_prepare(s, s->current, to);
     if (GOSI_UNLIKELY(rc != GOS_OK))
@@ -149,7 +163,7 @@ static GOSI_INLINE int gosi_yield(gos_sched *s)
 {
     if (gosi_half_gone(s))
         return GOS_ETRAP;
-    gosi_timer_poll(s);
+    gosi_attend(s);
     gos_tasklet *cur = s->current, *to = gosi_ring_next(cur);
     if (to == cur)
         return GOS_OK;

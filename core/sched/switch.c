@@ -42,25 +42,47 @@ void gosi_announce_switch(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
         gosi_slot_release(s, picked);
 }
 
+/* Who steps in when nobody is runnable and nothing is awaited: the innermost run() returns, or main comes back
+ * from where it parked. NULL: main is blocked, or is the one that is asking. */
+static gos_tasklet *fallback(const gos_sched *s)
+{
+    if (s->watchdog_count)
+        return s->watchdogs[s->watchdog_count - 1];
+    return s->main->place == GOS_NOWHERE && s->main != s->current ? s->main : NULL;
+}
+
+static int idle(gos_sched *s)
+{
+    s->trap++; /* the hook may run signal handlers, while the current tasklet is half gone */
+    int rc = s->hooks->idle(s, s->timer_count ? gosi_timer_earliest(s) : GOS_FOREVER);
+    s->trap--;
+    if (rc == GOS_OK && s->timer_count)
+        gosi_timer_fire(s);
+    return rc;
+}
+
 int gosi_next(gos_sched *s, gos_tasklet **to)
 {
-    while (!s->head && s->timer_count) {
-        s->trap++; /* the hook may run signal handlers, while the current tasklet is half gone */
-        int rc = s->hooks->idle(s, gosi_timer_earliest(s));
-        s->trap--;
+    for (;;) {
+        gosi_attend(s);
+        if (s->head) {
+            *to = s->head;
+            return GOS_OK;
+        }
+        *to = fallback(s);
+        int rc;
+        if (gosi_awaits(s)) {
+            rc = idle(s);
+        } else if (*to && !s->threadblock) {
+            return GOS_OK;
+        } else {
+            rc = idle(s);
+            if (rc == GOS_EDEADLOCK && *to)
+                return GOS_OK;
+        }
         if (rc != GOS_OK)
             return rc;
-        gosi_timer_fire(s);
     }
-    if (s->head)
-        *to = s->head;
-    else if (s->watchdog_count)
-        *to = s->watchdogs[s->watchdog_count - 1];
-    else if (s->main->place == GOS_NOWHERE && s->main != s->current)
-        *to = s->main;
-    else
-        return GOS_EDEADLOCK;
-    return GOS_OK;
 }
 
 void gosi_take_over(gos_sched *s, gos_tasklet *to)
@@ -86,6 +108,8 @@ int gosi_stay(gos_sched *s, gos_tasklet *cur, int rc)
         int was_waiting = gos_sched_unlink(s, cur, GOS_OK);
         GOS_CHECK(was_waiting);
         gosi_ring_push_front(s, cur);
+        if (was_waiting == 2) /* by another thread, at the same time */
+            rc = GOS_OK;
     } else if (rc != GOS_EHOOK) {
         rc = cur->status;
     } else if (cur->status == GOS_OK) {
@@ -101,7 +125,7 @@ int gosi_stay(gos_sched *s, gos_tasklet *cur, int rc)
 int gosi_wait_slow(gos_sched *s)
 {
     gos_tasklet *cur = s->current, *to;
-    gosi_timer_poll(s);
+    gosi_attend(s);
     int rc = gosi_next(s, &to);
     if (rc == GOS_OK && to == cur) { /* its own deadline, or a timer's owner, woke it: no switch needed */
         rc = cur->status;
@@ -157,8 +181,8 @@ static gos_tasklet *finish(gos_sched *s, gos_tasklet *t, void *failure)
 {
     gos_tasklet *to;
     gosi_ring_unlink(s, t);
-    t->flags &= ~(uint32_t)(GOS_F_READY | GOS_F_BLOCK_TRAP | GOS_F_ATOMIC | GOS_F_IGNORE_NESTING);
-    gosi_timer_poll(s);
+    t->flags &= ~(uint32_t)(GOS_F_READY | GOS_F_BLOCK_TRAP | GOS_F_ATOMIC | GOS_F_IGNORE_NESTING | GOS_F_THROWN);
+    gosi_attend(s);
     if (failure)
         return deliver_failure(s, failure);
     int rc = gosi_next(s, &to);

@@ -1,11 +1,8 @@
-/* timer.c - deadlines: a binary heap of (time, tasklet), and waiting for the earliest.
+/* timer.c - deadlines: a binary heap of (time, tasklet).
  *
  * A tasklet has at most one timer; t->timer is its index plus one, so that stopping it needs no search.
  * Equal times fire in the order of starting.
  */
-#include <errno.h>
-#include <time.h>
-
 #include "sched.h"
 
 struct gos_timer {
@@ -57,6 +54,8 @@ int gosi_timer_start(gos_sched *s, gos_tasklet *t, int64_t deadline_ns)
     if (rc != GOS_OK)
         return rc;
     sift_up(s, s->timer_count++, (gos_timer){deadline_ns, ++s->timer_order, t});
+    if (!(gosi_attention(s) & GOS_ATTENTION_TIMERS)) /* taken back when somebody looks and finds none */
+        __atomic_fetch_or(&s->attention, GOS_ATTENTION_TIMERS, __ATOMIC_RELAXED);
     return GOS_OK;
 }
 
@@ -83,14 +82,4 @@ void gosi_timer_fire(gos_sched *s)
 int64_t gosi_timer_earliest(const gos_sched *s)
 {
     return s->timers[0].deadline_ns;
-}
-
-/* The idle hook of plain C programs. */
-int gosi_idle_sleep(gos_sched *s, int64_t deadline_ns)
-{
-    (void)s;
-    struct timespec until = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
-        ;
-    return GOS_OK;
 }

@@ -29,6 +29,14 @@ static inline void gosp_tracing_resumed(PyThreadState *ts)
 }
 #endif
 
+/* The dict of any thread state, made on demand: borrowed, NULL with an error. */
+static inline PyObject *gosp_ts_dict(PyThreadState *ts)
+{
+    if (!ts->dict)
+        ts->dict = PyDict_New();
+    return ts->dict;
+}
+
 /* ts->context changed: contextvars cache values by this counter. */
 static inline void gosp_context_changed(PyThreadState *ts)
 {

@@ -8,10 +8,17 @@
  * - Reserve, then commit: an operation that fails leaves ring, channels and values as they were.
  * - What a tasklet is resumed with lies in t->value; the operation's caller takes it out *before* it calls
  *   gos_settle, which releases what the switch left over and may run arbitrary code of the embedder.
- * Locking: none. Everything here is called on the thread of the scheduler.
+ * Locking: none. Everything here is called on the thread of the scheduler, with two exceptions: gos_post and
+ * gos_sched_nudge, from any thread; and if hooks->exclusive says that all threads of the embedder run one at a
+ * time (Python's GIL), what names a tasklet or a channel works on those of other schedulers, too, which are then
+ * as they are inside a hook: maybe in the middle of an operation, never in the middle of ours.
  */
 #ifndef GOSSAMER_EMBED_H
 #define GOSSAMER_EMBED_H
+
+#ifndef __linux__
+#include <pthread.h>
+#endif
 
 #include "../gossamer.h"
 
@@ -23,8 +30,9 @@ typedef struct gos_node gos_node;
 typedef struct gos_slot gos_slot;
 typedef struct gos_hooks gos_hooks;
 typedef struct gos_timer gos_timer;
+typedef struct gos_message gos_message;
 
-enum gos_node_kind { GOS_NODE_TASKLET = 0, GOS_NODE_SELECT = 1 };
+enum gos_node_kind { GOS_NODE_TASKLET = 0, GOS_NODE_SELECT = 1, GOS_NODE_SHARED = 2 };
 
 enum gos_place {
     GOS_NOWHERE = 0, /* new, paused or dead */
@@ -32,6 +40,7 @@ enum gos_place {
     GOS_IN_CHANNEL, /* t->wait.channel */
     GOS_IN_SELECT,  /* t->wait.select */
     GOS_ASLEEP,     /* only the timer holds it */
+    GOS_IN_WAITER,  /* t->wait.waiter: something else that is going to make it runnable */
 };
 
 enum gos_flag {
@@ -43,7 +52,8 @@ enum gos_flag {
     GOS_F_ATOMIC = 32,        /* kept for the embedder */
     GOS_F_IGNORE_NESTING = 64,
     GOS_F_PIN = 128,          /* wants (or has) a stack of its own */
-    GOS_F_USER = 256,         /* first bit free for the embedder */
+    GOS_F_THROWN = 256,       /* runs, and its register holds an error that another thread has thrown into it */
+    GOS_F_USER = 512,         /* first bit free for the embedder */
 };
 
 /* A link in a channel's queue (or in the ring). */
@@ -53,6 +63,13 @@ struct gos_node {
 };
 
 struct gos_select;
+
+/* First member of what a tasklet can wait for besides channels: a job, a descriptor, a partner on another thread. */
+typedef struct gos_waiter gos_waiter;
+struct gos_waiter {
+    /* t, on its own thread, waits no longer: forget it. 1: too late, the wait has ended well; t->value is set. */
+    int (*unlink)(gos_tasklet *t);
+};
 
 struct gos_tasklet {
     gos_node *next, *prev;  /* neighbours in ring or channel queue; first, so that a tasklet is a gos_node */
@@ -66,6 +83,7 @@ struct gos_tasklet {
     union {
         gos_channel *channel;
         struct gos_select *select;
+        gos_waiter *waiter;
     } wait;
     void *sp;               /* stack pointer while suspended */
     gos_slot *slot;         /* its stack; a common dummy before the start */
@@ -84,7 +102,9 @@ struct gos_hooks {
     void (*hold)(gos_tasklet *t);
     void (*drop)(gos_tasklet *t);
     void (*drop_value)(void *value);
-    /* Wait until deadline_ns, without switching. GOS_OK, or GOS_EHOOK to end the wait with an error. Like the
+    /* Wait until deadline_ns, a message (gos_post) or a nudge, without switching: gos_sched_doze does. It may
+     * return early. GOS_OK; GOS_EHOOK to end the wait with an error; GOS_EDEADLOCK: only another thread could
+     * wake somebody here (deadline_ns is GOS_FOREVER, and s->expected 0), and none ever will. Like the
      * listener notify, it may call operations: those that would switch fail with GOS_ETRAP, and so does a
      * receive while the exchange register of the current tasklet is in use. */
     int (*idle)(gos_sched *s, int64_t deadline_ns);
@@ -94,7 +114,27 @@ struct gos_hooks {
     /* t's stack bytes [near, far) are about to move out / are back in place. May be NULL. Cannot fail. */
     void (*evicting)(gos_tasklet *t, void *near_edge, void *far_edge);
     void (*restored)(gos_tasklet *t);
+    int exclusive; /* the threads of all schedulers with these hooks run one at a time */
 };
+
+/* What another thread, or nobody's thread, wants to have done here. deliver runs on the thread of s at its next
+ * scheduling point, and frees m if need be; it must not switch. */
+struct gos_message {
+    gos_message *next;
+    void (*deliver)(gos_sched *s, gos_message *m);
+};
+
+/* Where an idle thread sleeps. */
+typedef struct gos_bell {
+    uint32_t word;
+    int fd; /* an eventfd (or the writing end of a pipe), for threads that sleep in a poller; else -1 */
+#ifndef __linux__
+    pthread_mutex_t lock;
+    pthread_cond_t rung;
+#endif
+} gos_bell;
+
+enum gos_attention { GOS_ATTENTION_TIMERS = 1, GOS_ATTENTION_INBOX = 2 };
 
 struct gos_slot {
     char *far_edge;       /* where the stack begins (its highest address); NULL for main's */
@@ -121,6 +161,8 @@ struct gos_sched {
     size_t spare_size;        /* bytes at spare: at least the largest slice in place, so that evicting cannot fail */
     int32_t runcount;         /* members of the ring */
     int32_t trap;             /* != 0: switching is forbidden */
+    uint32_t attention;       /* enum gos_attention: what scheduling points have to look at. Atomic */
+    int32_t expected;         /* wake-ups promised from outside, by pool jobs and the like: worth waiting for */
     void *embedder;           /* free for the embedder */
     uint64_t switches;
 
@@ -129,6 +171,9 @@ struct gos_sched {
     gos_timer *timers;        /* binary heap by deadline */
     uint32_t timer_count, timer_room;
     uint64_t timer_order;     /* timers started so far: equal times fire in this order */
+    gos_message *inbox;       /* newest first. Atomic */
+    gos_bell bell;
+    uint8_t threadblock;      /* the innermost run() waits for other threads as well */
 
     gos_slot main_slot;
     gos_slot **slots;
@@ -153,6 +198,7 @@ struct gos_channel {
     int8_t preference;
     uint8_t schedule_all;
     uint8_t closing;
+    uint8_t shared;           /* gos_channel_create_shared */
     struct gos_buffer *buffer; /* NULL: unbuffered */
 };
 
@@ -179,6 +225,13 @@ GOS_API GOS_MUST_CHECK int gos_sched_park(gos_sched *s);
 GOS_API GOS_MUST_CHECK int gos_sched_run(gos_sched *s);
 GOS_API GOS_MUST_CHECK int gos_sched_sleep(gos_sched *s, int64_t deadline_ns);
 
+/* Wait for something else: whoever ends that calls gos_sched_wake on this thread. GOS_ECLOSED and such do not occur:
+ * the result is what gos_sched_wake or gos_sched_unlink say, or GOS_ETIMEDOUT, GOS_ETRAP, GOS_EBLOCKTRAP, GOS_ENOMEM,
+ * GOS_EDEADLOCK. After a failure the waiter has been unlinked. */
+GOS_API GOS_MUST_CHECK int gos_sched_wait(gos_sched *s, gos_waiter *w, int64_t deadline_ns);
+/* t, which waits for a waiter, becomes runnable, with value in its register. */
+GOS_API void gos_sched_wake(gos_sched *s, gos_tasklet *t, void *value);
+
 /* Continue with t now. leave 0: the caller stays in the ring (tasklet.run), 1: it leaves (tasklet.switch).
  * The ring is rotated if t is in it, else t is put directly before the caller. t must be ready and neither
  * blocked nor current. */
@@ -188,8 +241,26 @@ GOS_API GOS_MUST_CHECK int gos_sched_switch(gos_sched *s, gos_tasklet *t, int le
 GOS_API void gos_sched_insert(gos_sched *s, gos_tasklet *t);
 GOS_API void gos_sched_remove(gos_sched *s, gos_tasklet *t);
 
+/* As gos_sched_insert, but t gets the next turn. */
+GOS_API void gos_sched_insert_next(gos_sched *s, gos_tasklet *t);
+
+/* Any thread. m belongs to s from now on. Lock-free; messages of one sender arrive in order. s must live. */
+GOS_API void gos_post(gos_sched *s, gos_message *m);
+/* Any thread. Wake the thread of s if it is idle: somebody has become runnable there. */
+GOS_API void gos_sched_nudge(gos_sched *s);
+/* For idle hooks: sleep until deadline_ns, a message, a nudge, or a signal. */
+GOS_API void gos_sched_doze(gos_sched *s, int64_t deadline_ns);
+/* For idle hooks that sleep in a poller: 1: bell->fd becomes readable at a message or nudge, until poll_end;
+ * 0: there is one already, do not sleep. */
+GOS_API int gos_bell_poll_begin(gos_bell *bell);
+GOS_API void gos_bell_poll_end(gos_bell *bell);
+/* Somebody outside will make a tasklet of s runnable (1), or has done so (-1): run() and blocked tasklets wait
+ * for it, as for a timer. */
+GOS_API void gos_sched_expect(gos_sched *s, int change);
+
 /* End t's wait on channel, select or timer, with status; t is nowhere afterwards, and the reference that
- * its place held belongs to the caller. Nothing, and 0, if t waits for nothing; else 1. */
+ * its place held belongs to the caller. Nothing, and 0, if t waits for nothing; else 1; 2 if the wait had already
+ * ended well by another thread's doing, and that is its result. */
 GOS_API GOS_MUST_CHECK int gos_sched_unlink(gos_sched *s, gos_tasklet *t, int status);
 
 /* Reserve a stack for t alone; see gos_tasklet_pin. */
@@ -200,6 +271,49 @@ GOS_API void gos_sched_abandon(gos_sched *s, gos_tasklet *t);
 
 /* t is about to be freed without having started: give back the stack that pin reserved. */
 GOS_API void gos_sched_forget(gos_sched *s, gos_tasklet *t);
+
+/* ---- pools: core/pool ----
+ *
+ * A job is a call that blocks its thread, done on a worker while the tasklet waits. Memory: the submitter's; dispose
+ * gives it back. */
+typedef struct gos_job gos_job;
+struct gos_job {
+    gos_message message;
+    gos_waiter waiter;
+    void (*run)(gos_job *job);     /* on the worker; leaves its result in value */
+    void (*dispose)(gos_job *job); /* exactly once, when nobody needs it any more: on the thread of its scheduler, or
+                                      on a worker if that has ended. value is NULL if it has been handed over */
+    void *value;
+    /* The pool's: */
+    gos_pool *pool;
+    gos_sched *sched;              /* NULL: ended */
+    gos_tasklet *task;             /* NULL: waits no longer */
+    gos_job *next, *prev;
+    uint8_t state;
+    uint8_t lost;                  /* the worker did not survive a fork */
+};
+
+struct gos_pool_config {
+    uint32_t max_threads;  /* 0: 32 */
+    size_t stack_size;     /* bytes a worker; 0: 1 MiB; at least 64 KiB */
+    int64_t idle_ns;       /* how long a worker waits for a job before it ends; 0: 10 seconds */
+    /* On each worker, at its begin and end, and before and after it sleeps for want of a job. May be NULL. */
+    void (*thread_begin)(void);
+    void (*thread_end)(void);
+    void (*sleeps)(void);
+    void (*awakes)(void);
+};
+
+GOS_API GOS_MUST_CHECK int gos_pool_create_with(const struct gos_pool_config *config, gos_pool **out);
+
+/* Have job done and wait for it: GOS_OK, job->value lies in the exchange register. GOS_ETIMEDOUT, GOS_ECANCELED and such:
+ * the tasklet waits no longer; if the job has begun, it goes on, and its result is dropped. GOS_ECLOSED: the pool has
+ * been stopped. GOS_ENOMEM: no worker could be started. GOS_EBUSY: a fork in another tasklet has taken the workers away.
+ * job belongs to the pool, whatever the result. */
+GOS_API GOS_MUST_CHECK int gos_pool_perform(gos_sched *s, gos_pool *pool, gos_job *job, int64_t deadline_ns);
+
+/* s is about to end: results that it waits for go nowhere. On the thread of s, before gos_sched_fini. */
+GOS_API void gos_pool_forget(gos_sched *s);
 
 GOS_API void gos_channel_init(gos_channel *ch);
 GOS_API GOS_MUST_CHECK int gos_channel_set_capacity(gos_channel *ch, size_t capacity);

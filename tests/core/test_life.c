@@ -128,8 +128,6 @@ static void *stranger(void *arg)
     for (int with = 0; with < 2; with++) { /* without a scheduler of its own, and with one */
         if (with)
             CHECK_OK(gos_sched_create(NULL));
-        CHECK_STATUS(gos_tasklet_insert(t), GOS_ETHREAD);
-        CHECK_STATUS(gos_tasklet_kill(t), GOS_ETHREAD);
         CHECK_STATUS(gos_tasklet_pin(t), GOS_ETHREAD);
         CHECK_PTR(gos_current(), !=, t);
     }

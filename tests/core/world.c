@@ -140,8 +140,9 @@ static int idle(gos_sched *s, int64_t deadline_ns)
     struct world *w = world_of(s);
     if (w->on_idle)
         return w->on_idle(w, deadline_ns);
-    struct timespec until = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
-    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+    if (deadline_ns == GOS_FOREVER && !s->expected)
+        return GOS_EDEADLOCK; /* a world has one thread */
+    gos_sched_doze(s, deadline_ns);
     return GOS_OK;
 }
 

@@ -189,17 +189,19 @@ class TestScheduler:
         got = []
 
         def f():
-            for call in (lambda: capi.PyTasklet_Run(t), lambda: capi.PyTasklet_Insert(t), lambda: capi.PyTasklet_Kill(t)):
-                try:
-                    call()
-                except NotImplementedError as error:
-                    got.append(str(error))
+            capi.PyTasklet_Insert(t)
+            got.append(t.scheduled)
+            capi.PyTasklet_Run(t)
+            got.append(t.alive)
+            capi.PyTasklet_Kill(t)
+            got.append(t.alive)
 
         thread = threading.Thread(target=f)
         thread.start()
         thread.join()
-        assert got == ["reaching a tasklet of another thread is not in this release of Gossamer"] * 3
-        t.kill()
+        assert got == [True, True, True] and t.scheduled
+        stackless.run()
+        assert not t.alive
 
     def test_run(self, capi):
         log = []

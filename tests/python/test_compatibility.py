@@ -4,7 +4,6 @@ The tables behind a comment "<!-- names: SCOPE -->" are read: a name that works 
 that is not yet there raises NotImplementedError when it is called; "never" does not exist; and what exists is listed.
 """
 import builtins
-import contextlib
 import copy
 import gc
 import importlib.util
@@ -147,43 +146,10 @@ def test_no_c_name_is_left_out():
 # ---- not yet ----
 
 
-@contextlib.contextmanager
-def another_thread():
-    """Yields a tasklet that is paused on a thread of its own, and a channel on which another one is blocked there."""
-    ready, over, out = threading.Event(), threading.Event(), []
-
-    def body():
-        receiving, sending = stackless.channel(), stackless.channel()
-        stackless.tasklet(receiving.receive)()
-        stackless.tasklet(sending.send)(1)
-        stackless.run()
-        out.append((stackless.tasklet(nothing).bind(None, ()), receiving, sending))
-        ready.set()
-        over.wait(60)
-
-    thread = threading.Thread(target=body)
-    thread.start()
-    assert ready.wait(60)
-    try:
-        yield out[0]
-    finally:
-        over.set()
-        thread.join(60)
-
-
 def refused(call, *args, **kwargs):
     with pytest.raises(NotImplementedError) as caught:
         call(*args, **kwargs)
     assert "is not in this release of Gossamer" in str(caught.value)
-
-
-def foreign(*operations):
-    def check():
-        with another_thread() as there:
-            for operation in operations:
-                refused(operation, *there)
-            assert there[0].paused and there[1].balance == -1 and there[2].balance == 1
-    return check
 
 
 def copies(*makers):
@@ -208,17 +174,6 @@ RULES = {
     "pickling or copying a tasklet":
         copies(stackless.tasklet, lambda: stackless.tasklet(nothing, ()), paused_tasklet, blocked_tasklet),
     "pickling or copying a channel": copies(stackless.channel),
-    "`channel.send` to a tasklet of another thread": foreign(lambda t, receiving, sending: receiving.send(1)),
-    "`channel.receive` from a tasklet of another thread": foreign(lambda t, receiving, sending: sending.receive()),
-    "waiting on a channel for other threads": foreign(lambda t, receiving, sending: stackless.channel().receive()),
-    "`insert`, `remove`, `setup` of a tasklet of another thread":
-        foreign(lambda t, *_: t.insert()),
-    "`run`, `throw`, `raise_exception`, `kill`, `join` of a tasklet of another thread":
-        foreign(lambda t, *_: t.run(), lambda t, *_: t.throw(ValueError), lambda t, *_: t.throw(ValueError, pending=True),
-                lambda t, *_: t.raise_exception(ValueError), lambda t, *_: t.kill(), lambda t, *_: t.kill(pending=True),
-                lambda t, *_: t.join()),
-    "`bind_thread` to another thread":
-        foreign(lambda t, *_: stackless.tasklet(nothing).bind_thread(t.thread_id)),
 }
 
 
@@ -269,16 +224,6 @@ def test_unstarted_tasklet_of_an_ended_thread():
     t.insert()
     stackless.run()
     assert log == [1]
-
-
-def test_dropped_on_another_thread():
-    dropped = [paused_tasklet()]
-    before = len(gc.garbage)
-    thread = threading.Thread(target=dropped.clear)
-    thread.start()
-    thread.join()
-    assert len(gc.garbage) == before + 1
-    gc.garbage.pop().kill()
 
 
 def test_pickle_flags_are_for_all_threads():
