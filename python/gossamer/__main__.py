@@ -8,7 +8,13 @@ from typing import Any, NoReturn, Sequence
 from . import __version__
 from . import _run
 
-COMMANDS = {"run": "run a program with module stackless importable", "demo": "see Gossamer work"}
+COMMANDS = {
+    "run": "run a program with module stackless importable",
+    "demo": "see Gossamer work",
+    "seal": "pack a program, compiled, into one verified file",
+    "inspect": "show and verify such a file",
+    "runtime": "build the launcher that runs such files",
+}
 DEMOS = {"index": "a pipeline of tasklets indexes the standard library; then a million tasklets wait at once"}
 
 EPILOG = """\
@@ -116,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; the result is the exit status."""
     if arguments is None:
         arguments = sys.argv[1:]
-    listing = "\n".join(f"  {name:6}{text}" for name, text in COMMANDS.items())
+    listing = "\n".join(f"  {name:9}{text}" for name, text in COMMANDS.items())
     parser = _parser("gossamer", "Tasklets and channels for CPython.", EPILOG.format(commands=listing))
     parser.add_argument("--version", action="version", version=f"gossamer {__version__}")
     parser.add_argument("command", metavar="COMMAND", nargs="?", help="what to do")
@@ -128,6 +134,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.parse_args([arguments[0]])
         parser.error(f"unknown option '{arguments[0]}'")
     _check(parser, "command", arguments[0], COMMANDS)
+    if arguments[0] in ("seal", "inspect", "runtime"):
+        from .seal import cli
+
+        return int(getattr(cli, arguments[0])(arguments[1:]))
     return {"run": _run_command, "demo": _demo}[arguments[0]](arguments[1:])
 
 
