@@ -46,13 +46,8 @@ one_at_a_time "$(basename "$dir")"
 
 # Configure anew when the options changed, and look again when files came or went.
 wanted="${options[*]}"
-<<<<<<< HEAD
-listing=$(find core cpython lean include examples/c tests/core -name '*.[chS]' | sort)
-changed=$(find meson.build meson.options core cpython lean include examples/c tests/core python \
-=======
-listing=$(find core cpython runtime include examples/c tests/core -name '*.[chS]' | sort)
-changed=$(find meson.build meson.options core cpython runtime include examples/c tests/core python \
->>>>>>> ef52caa (runtime: sealed archives, their reader, importer and launcher; the guard of the closed compiler)
+listing=$(find core cpython lean runtime include examples/c tests/core -name '*.[chS]' | sort)
+changed=$(find meson.build meson.options core cpython lean runtime include examples/c tests/core python \
     -name 'meson.*' -newer "$dir/.listing" 2>/dev/null || true)
 if [ "$(cat "$dir/.options" 2>/dev/null || true)" != "$wanted" ]; then
     rm -rf "$dir"

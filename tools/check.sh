@@ -53,7 +53,7 @@ case $what in
         TSAN_OPTIONS=halt_on_error=1 GOSSAMER_STACKS=own c_tests build/tsan
         ;;
     python)
-        python_tests "${all_tests[@]}" "$@"
+        python_tests "${all_tests[@]}" tests/sealed "$@"
         ;;
     asan)
         dir=$root/build/asan-$version

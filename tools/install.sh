@@ -12,11 +12,7 @@ dir=build/py-$version
 export PATH=$venv/bin:$PATH
 one_at_a_time "py-$version"
 
-<<<<<<< HEAD
-sources=(core cpython lean include python meson.build meson.options pyproject.toml README.md LICENSE)
-=======
-sources=(core cpython runtime include python meson.build meson.options pyproject.toml README.md LICENSE)
->>>>>>> ef52caa (runtime: sealed archives, their reader, importer and launcher; the guard of the closed compiler)
+sources=(core cpython lean runtime include python meson.build meson.options pyproject.toml README.md LICENSE)
 for source in "${sources[@]}"; do
     [ -e "$source" ] || die "$source is missing from this copy of the sources"
 done

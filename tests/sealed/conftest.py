@@ -1,0 +1,79 @@
+"""Fixtures of the tests of sealed programs: a launcher and a way to seal and run, one build for the whole run."""
+import os
+import pathlib
+import subprocess
+import sys
+import sysconfig
+import tempfile
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def clean_scheduler():
+    """These tests run other processes; the scheduler of this one is not touched."""
+    yield
+
+
+def gossamer(*arguments, **more):
+    """The command `gossamer`, in a process of its own."""
+    return subprocess.run([sys.executable, "-m", "gossamer", *map(str, arguments)], capture_output=True, text=True, timeout=300, **more)
+
+
+def _build(name, *options):
+    """A launcher, compiled once for all processes of a parallel run."""
+    import fcntl
+
+    folder = pathlib.Path(tempfile.gettempdir()) / f"gossamer-tests-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    sources = sorted((ROOT / "runtime").glob("*.[ch]")) + [ROOT / "python/gossamer/seal/build.py"]
+    stamp = "-".join([sysconfig.get_python_version(), name, str(max(int(p.stat().st_mtime_ns) for p in sources)), sys.base_prefix.strip("/").replace("/", "-")])
+    launcher = folder / stamp
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not launcher.exists():
+            done = gossamer("runtime", "build", "-o", str(launcher) + ".new", *options)
+            assert done.returncode == 0, done.stderr
+            os.replace(str(launcher) + ".new", launcher)
+    return launcher
+
+
+@pytest.fixture(scope="session")
+def launcher():
+    return _build("plain")
+
+
+@pytest.fixture(scope="session")
+def build_launcher():
+    return _build
+
+
+@pytest.fixture
+def seal(tmp_path):
+    """seal(text or path, *options) -> the path of the archive."""
+
+    def function(program, *options, output=None, name="program"):
+        if isinstance(program, str) and "\n" in program:
+            path = tmp_path / f"{name}.py"
+            path.write_text(program)
+            program = path
+        output = output or tmp_path / f"{name}.gos"
+        done = gossamer("seal", program, "-o", output, *options)
+        assert done.returncode == 0, done.stderr + done.stdout
+        return output
+
+    return function
+
+
+@pytest.fixture
+def run(launcher):
+    """run(archive, *arguments) -> CompletedProcess."""
+
+    def function(archive, *arguments, program=None, options=(), **more):
+        more.setdefault("timeout", 120)
+        command = [str(program or launcher), *options, *([str(archive)] if archive else []), *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, **more)
+
+    return function
