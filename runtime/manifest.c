@@ -104,12 +104,12 @@ static const char *name_fault(const char *name)
     return NULL;
 }
 
-/* A name with its control characters made visible, for messages. */
+/* A name as plain ASCII, for messages: what we complain about may be no text at all. */
 static const char *shown(const char *name, char out[120])
 {
     size_t n = 0;
     for (; *name && n < 116; name++)
-        out[n++] = (unsigned char)*name < 32 || *name == 127 ? '?' : *name;
+        out[n++] = (unsigned char)*name < 32 || (unsigned char)*name >= 127 ? '?' : *name;
     memcpy(out + n, *name ? "..." : "", *name ? 4 : 1);
     return out;
 }
