@@ -75,15 +75,16 @@ static void *hand_over_spare(gos_sched *s)
 void gosi_evict(gos_sched *s, gos_slot *slot)
 {
     gos_tasklet *t = slot->owner;
-    size_t bytes = (size_t)(slot->far_edge - (char *)t->sp);
+    char *near = gosi_near(t);
+    size_t bytes = (size_t)(slot->far_edge - near);
     GOS_ASSERT(!t->slice && bytes <= s->spare_size);
     if (s->hooks->evicting)
-        s->hooks->evicting(t, t->sp, slot->far_edge);
+        s->hooks->evicting(t, near, slot->far_edge);
     size_t stored = 0;
     t->slice_kind = 0;
     if (wants_delta(s, bytes))
-        stored = gosi_delta_encode(s, slot, t->sp, bytes / 8, &t->slice_kind);
-    const void *source = t->slice_kind ? s->spare : t->sp;
+        stored = gosi_delta_encode(s, slot, (const uint64_t *)near, bytes / 8, &t->slice_kind);
+    const void *source = t->slice_kind ? s->spare : near;
     if (!t->slice_kind)
         stored = bytes;
     t->slice = t->slice_kind ? gosi_alloc(stored) : take_block(s, stored);
@@ -94,7 +95,7 @@ void gosi_evict(gos_sched *s, gos_slot *slot)
             memcpy(s->spare, source, stored);
         t->slice = hand_over_spare(s);
     }
-    slot->owner = NULL;
+    gosi_set_owner(t, slot, NULL);
     s->evictions++;
     s->evicted++;
     s->evicted_bytes += stored;
@@ -102,23 +103,24 @@ void gosi_evict(gos_sched *s, gos_slot *slot)
 
 void gosi_restore(gos_sched *s, gos_tasklet *t)
 {
-    gos_slot *slot = t->slot;
-    size_t bytes = (size_t)(slot->far_edge - (char *)t->sp);
+    gos_slot *slot = gosi_base(t);
+    char *near = gosi_near(t);
+    size_t bytes = (size_t)(slot->far_edge - near);
     size_t stored = bytes;
 #ifdef GOS_VALGRIND
-    (void)VALGRIND_MAKE_MEM_UNDEFINED(t->sp, bytes); /* beyond what the last owner used: not a stack yet, to it */
+    (void)VALGRIND_MAKE_MEM_UNDEFINED(near, bytes); /* beyond what the last owner used: not a stack yet, to it */
 #endif
     if (t->slice_kind) {
-        stored = gosi_delta_decode(slot, t->slice_kind, t->slice, t->sp, bytes / 8);
+        stored = gosi_delta_decode(slot, t->slice_kind, t->slice, (uint64_t *)near, bytes / 8);
         gosi_delta_release(s, slot, t->slice_kind);
         gosi_free(t->slice);
     } else {
-        memcpy(t->sp, t->slice, bytes);
+        memcpy(near, t->slice, bytes);
         give_block(s, t->slice, bytes);
     }
     t->slice = NULL;
     t->slice_kind = 0;
-    slot->owner = t;
+    gosi_set_owner(t, slot, t);
     s->evicted--;
     s->evicted_bytes -= stored;
     if (s->hooks->restored)

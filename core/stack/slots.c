@@ -37,12 +37,12 @@ enum {
 
 gos_slot gosi_no_slot;
 
-static size_t page_size(void)
+size_t gosi_page_size(void)
 {
     return (size_t)sysconf(_SC_PAGESIZE);
 }
 
-static size_t default_stack_size(void)
+size_t gosi_default_stack_size(void)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > BIGGEST_STACK)
@@ -50,7 +50,7 @@ static size_t default_stack_size(void)
     return limit.rlim_cur < MIN_STACK ? MIN_STACK : (size_t)limit.rlim_cur;
 }
 
-static char *map_stack(size_t size)
+char *gosi_map_stack(size_t size)
 {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 #ifdef MAP_STACK
@@ -59,7 +59,7 @@ static char *map_stack(size_t size)
     char *map = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
     if (map == MAP_FAILED)
         return NULL;
-    if (mprotect(map, page_size(), PROT_NONE) != 0) {
+    if (mprotect(map, gosi_page_size(), PROT_NONE) != 0) {
         munmap(map, size);
         return NULL;
     }
@@ -78,7 +78,7 @@ static int slot_create(gos_sched *s, gos_slot **out)
     if (!slot)
         return GOS_ENOMEM;
     char *map;
-    while (!(map = map_stack(s->slot_size + page_size()))) {
+    while (!(map = gosi_map_stack(s->slot_size + gosi_page_size()))) {
         if (s->slot_size / 2 < MIN_STACK || s->slot_count > 0) {
             gosi_free(slot);
             return GOS_ENOMEM;
@@ -87,7 +87,7 @@ static int slot_create(gos_sched *s, gos_slot **out)
     }
     memset(slot, 0, sizeof *slot);
     slot->map = map;
-    slot->map_size = s->slot_size + page_size();
+    slot->map_size = s->slot_size + gosi_page_size();
     /* Staggered, so that hot frames of different slots do not fall on the same cache sets. */
     slot->far_edge = map + slot->map_size - (s->slot_count % 16) * 256;
 #ifdef GOS_VALGRIND
@@ -113,7 +113,7 @@ static void slot_destroy(gos_sched *s, gos_slot *slot)
 /* How bad an idea it is to share this slot: tasklets bound to it, and the weight of who is in place. */
 static size_t slot_cost(const gos_slot *slot)
 {
-    size_t heavy = slot->owner ? (size_t)(slot->far_edge - (char *)slot->owner->sp) / 4096 : 0;
+    size_t heavy = slot->owner ? (size_t)(slot->far_edge - gosi_near(slot->owner)) / 4096 : 0;
     return slot->live + heavy;
 }
 
@@ -124,7 +124,7 @@ static gos_slot *share_slot(gos_sched *s, gos_tasklet *from)
         gos_slot *slot = s->slots[s->slot_cursor++ % s->slot_count];
         if (slot->pinned)
             continue;
-        if (from && slot == from->slot) {
+        if (from && slot == gosi_base(from)) {
             last_resort = slot; /* works, but costs a trip over the scratch stack */
             continue;
         }
@@ -180,7 +180,7 @@ void gosi_slot_release(gos_sched *s, gos_slot *slot)
     /* With a stack each, a peak would keep its pages: those of a free stack that is not the next to be used go
      * back, but not of the one just released, which may be what we run on. */
     if (s->own && s->free_slots)
-        (void)madvise((char *)s->free_slots->map + page_size(), s->free_slots->map_size - page_size(), MADV_DONTNEED);
+        (void)madvise((char *)s->free_slots->map + gosi_page_size(), s->free_slots->map_size - gosi_page_size(), MADV_DONTNEED);
     slot->next_free = s->free_slots;
     s->free_slots = slot;
 }
@@ -214,8 +214,8 @@ int gosi_stack_init(gos_sched *s, const struct gos_config *config)
     if (gosi_shadow_stack_active())
         return GOS_ENOTSUP;
     s->slot_max = config && config->max_slots ? (uint32_t)config->max_slots : MAX_SLOTS;
-    s->slot_size = config && config->stack_size ? config->stack_size : s->own ? OWN_STACK : default_stack_size();
-    s->slot_size = (s->slot_size + page_size() - 1) & ~(page_size() - 1);
+    s->slot_size = config && config->stack_size ? config->stack_size : s->own ? OWN_STACK : gosi_default_stack_size();
+    s->slot_size = (s->slot_size + gosi_page_size() - 1) & ~(gosi_page_size() - 1);
     if (s->slot_size < MIN_STACK)
         s->slot_size = MIN_STACK;
     s->compress = config ? (uint8_t)config->compress : GOS_COMPRESS_AUTO;

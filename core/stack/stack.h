@@ -7,6 +7,10 @@
  *
  * Reserve, then commit: gosi_stack_prepare may fail, gosi_stack_switch cannot. To make that true, s->spare
  * is always at least as large as the largest slice in place, so an eviction has memory even when malloc fails.
+ *
+ * A tasklet that runs out of its slot goes on in segments: t->slot is then the innermost one, with the others and the
+ * slot behind it through `parent`. Segments are nobody else's and never move; what moves is always the bytes in the
+ * slot at the end of the chain, gosi_base(t), from gosi_near(t) on.
  */
 #ifndef GOSI_STACK_H
 #define GOSI_STACK_H
@@ -18,6 +22,8 @@
 void gosi_arch_switch(void **save, void *load);
 /* Save likewise, run pick(arg) on the scratch stack that begins at scratch, and resume what it returns. */
 void gosi_arch_switch_via(void **save, void *scratch, void *(*pick)(void *), void *arg);
+/* call(arg) on the stack that begins at stack, then return; where the present stack ends meanwhile, in *near. */
+void gosi_arch_call_on(char *stack, void (*call)(void *), void *arg, void **near);
 /* The floating-point control words of the thread; writing them costs next to nothing if they are set already. */
 uint64_t gosi_arch_fp_control(void);
 void gosi_arch_set_fp_control(uint64_t control);
@@ -30,6 +36,46 @@ void gosi_stack_entered(void);
 
 /* The slot of tasklets that have none yet; it never has an owner. */
 extern gos_slot gosi_no_slot;
+
+/* ---- segments: see segment.c ---- */
+
+/* A slot that a tasklet runs on while its parent has too little room. It lies at the far edge of its mapping. */
+struct gos_segment {
+    gos_slot slot;         /* first: t->slot is the innermost; slot.parent is what it returns to */
+    gos_slot *base;        /* where the chain of parents ends: a slot of the pool, or main's */
+    void *base_near;       /* where the tasklet left base: the near edge of the slice, if it is evicted */
+    gos_segments *pool;
+    gos_segment *next;     /* in the pool */
+    const void *old_stack; /* what the address sanitizer calls the stack below: its bounds ... */
+    size_t old_size;
+    void *old_fake;        /* ... and its fake frames */
+};
+
+/* The slot of the pool that t is bound to, spilled or not. */
+static inline gos_slot *gosi_base(const gos_tasklet *t)
+{
+    return GOSI_UNLIKELY(t->slot->parent != NULL) ? ((gos_segment *)t->slot)->base : t->slot;
+}
+
+/* The near edge of suspended t's bytes in that slot: only these ever move. */
+static inline char *gosi_near(const gos_tasklet *t)
+{
+    return GOSI_UNLIKELY(t->slot->parent != NULL) ? ((gos_segment *)t->slot)->base_near : t->sp;
+}
+
+/* All of t's bytes are in place / some are not. */
+static inline void gosi_set_owner(gos_tasklet *t, gos_slot *base, gos_tasklet *owner)
+{
+    base->owner = owner;
+    t->slot->owner = owner;
+}
+
+/* t, which will never run again, gives its segments back to the system; its slot is the base again. */
+void gosi_segments_abandon(gos_tasklet *t);
+
+char *gosi_map_stack(size_t size);
+size_t gosi_page_size(void);
+size_t gosi_default_stack_size(void);
 
 /* In sched/: has a C++ runtime been loaded meanwhile? */
 void gosi_find_cxx(gos_sched *s);
@@ -93,7 +139,7 @@ static GOSI_INLINE void gosi_prefetch(const gos_tasklet *t)
     for (size_t at = 0; at < 768; at += 64)
         __builtin_prefetch((const char *)t->slice + at);
     for (size_t at = 0; at < 768; at += 64)
-        __builtin_prefetch((const char *)t->sp + at, 1);
+        __builtin_prefetch(gosi_near(t) + at, 1);
 }
 
 /* delta.c */

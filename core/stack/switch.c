@@ -22,7 +22,7 @@ static int make_room(gos_sched *s, gos_tasklet *from, gos_slot *slot)
 {
     if (!slot->owner || slot->owner == from)
         return GOS_OK;
-    size_t bytes = (size_t)(slot->far_edge - (char *)slot->owner->sp);
+    size_t bytes = (size_t)(slot->far_edge - gosi_near(slot->owner));
     if (gosi_spare_reserve(s, bytes + GOSI_SPARE_MARGIN) != GOS_OK)
         return GOS_ENOMEM;
     gosi_evict(s, slot);
@@ -40,7 +40,7 @@ static void evict_everybody(gos_sched *s, gos_tasklet *from)
 int gosi_stack_prepare_slow(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
 {
     gosi_prefetch(to);
-    gos_slot *slot = to->slot;
+    gos_slot *slot = gosi_base(to);
     if (slot == &gosi_no_slot) {
         int rc = gosi_slot_pick(s, from, 0, &s->picked);
         if (rc != GOS_OK)
@@ -52,13 +52,14 @@ int gosi_stack_prepare_slow(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
     if (slot->owner != to && make_room(s, from, slot) != GOS_OK)
         return GOS_ENOMEM;
     /* Last, since an eviction may have used up the spare. */
-    ptrdiff_t used = from->slot->far_edge - (char *)__builtin_frame_address(0);
+    char *near = from->slot->parent ? gosi_near(from) : (char *)__builtin_frame_address(0);
+    ptrdiff_t used = gosi_base(from)->far_edge - near;
     return used > 0 ? gosi_spare_reserve(s, (size_t)used + 2 * GOSI_SPARE_MARGIN) : GOS_OK;
 }
 
 int gosi_stack_prepare_leave(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
 {
-    return to->slot->owner == to ? GOS_OK : make_room(s, from, to->slot);
+    return to->slot->owner == to ? GOS_OK : make_room(s, from, gosi_base(to));
 }
 
 /* ---- the jump itself, with the notes that sanitizers need about it ---- */
@@ -79,6 +80,15 @@ static void fiber_target(gos_tasklet *to, const void **bottom, size_t *size)
     }
 }
 
+/* Main may run on its native stack or on a segment of its: it is where it was last. */
+static void left(const void *bottom, size_t size)
+{
+    if (jumped_from && (jumped_from->flags & GOS_F_MAIN)) {
+        main_bottom = bottom;
+        main_size = size;
+    }
+}
+
 static void jump(void **save, gos_tasklet *from, gos_tasklet *to)
 {
     const void *bottom, *old_bottom;
@@ -89,6 +99,7 @@ static void jump(void **save, gos_tasklet *from, gos_tasklet *to)
     __sanitizer_start_switch_fiber(from ? &fake : NULL, bottom, size);
     gosi_arch_switch(save, to->sp);
     __sanitizer_finish_switch_fiber(fake, &old_bottom, &old_size);
+    left(old_bottom, old_size);
 }
 
 void gosi_stack_entered(void)
@@ -96,10 +107,7 @@ void gosi_stack_entered(void)
     const void *bottom;
     size_t size;
     __sanitizer_finish_switch_fiber(NULL, &bottom, &size);
-    if (jumped_from && (jumped_from->flags & GOS_F_MAIN)) {
-        main_bottom = bottom;
-        main_size = size;
-    }
+    left(bottom, size);
 }
 
 /* The last frames of whoever ended here never returned: what they poisoned still is. */
@@ -128,7 +136,7 @@ static void jump(void **save, gos_tasklet *from, gos_tasklet *to)
 {
     if (from && (from->flags & GOS_F_MAIN))
         main_fiber = __tsan_get_current_fiber();
-    __tsan_switch_to_fiber(to->flags & GOS_F_MAIN ? main_fiber : to->slot->fiber, 0);
+    __tsan_switch_to_fiber(to->flags & GOS_F_MAIN ? main_fiber : gosi_base(to)->fiber, 0);
     gosi_arch_switch(save, to->sp);
 }
 #endif
@@ -160,7 +168,7 @@ int gos_sched_pin(gos_sched *s, gos_tasklet *t)
 {
     if (t->flags & GOS_F_PIN)
         return GOS_OK;
-    gos_slot *slot = t->slot;
+    gos_slot *slot = gosi_base(t);
     if (slot == &gosi_no_slot) {
         int rc = gosi_slot_pick(s, NULL, 1, &slot);
         if (rc != GOS_OK)
@@ -177,6 +185,7 @@ int gos_sched_pin(gos_sched *s, gos_tasklet *t)
 void gos_sched_abandon(gos_sched *s, gos_tasklet *t)
 {
     (void)s;
+    gosi_segments_abandon(t);
     gosi_free(t->slice);
     t->slice = NULL;
     t->slice_kind = 0;
@@ -218,7 +227,7 @@ static void *exchange_on_scratch(void *arg)
 {
     struct exchange ex = *(struct exchange *)arg; /* lies in the bytes that are about to move */
     if (ex.from)
-        gosi_evict(ex.s, ex.from->slot);
+        gosi_evict(ex.s, gosi_base(ex.from));
     occupy(ex.s, ex.to);
     return ex.to->sp;
 }
@@ -234,6 +243,7 @@ void gosi_stack_switch_slow(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
         slot = s->picked;
         bind_slot(s, to, slot);
     }
+    slot = gosi_base(to);
     if (slot->owner == from) {
         struct exchange ex = {s, from, to};
         gosi_arch_switch_via(&from->sp, s->scratch, exchange_on_scratch, &ex);
@@ -264,7 +274,7 @@ void gosi_stack_leave(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
     s->live--;
     gosi_slot_release(s, slot);
     void *ended; /* its stack pointer goes nowhere */
-    if (to->slot == slot) {
+    if (gosi_base(to) == slot) {
         struct exchange ex = {s, NULL, to};
         gosi_arch_switch_via(&ended, s->scratch, exchange_on_scratch, &ex);
     } else {

@@ -28,6 +28,8 @@ extern "C" {
 
 typedef struct gos_node gos_node;
 typedef struct gos_slot gos_slot;
+typedef struct gos_segment gos_segment;
+typedef struct gos_segments gos_segments;
 typedef struct gos_hooks gos_hooks;
 typedef struct gos_timer gos_timer;
 typedef struct gos_message gos_message;
@@ -144,8 +146,27 @@ struct gos_slot {
     void *map;            /* the mapping, guard page included */
     size_t map_size;
     gos_slot *next_free;
+    gos_slot *parent;     /* of a segment: where it returns to; else NULL */
     struct gos_template *templates; /* for delta compression, made on demand */
     void *fiber;          /* what the thread sanitizer calls this stack */
+};
+
+/* ---- segments: more stack for a call that finds too little ----
+ *
+ * gos_segments is the pool of one thread, zeroed at first. Segments in use belong to the flow of control that called
+ * for them, a tasklet or (tasklet NULL) the thread itself with its main; they never move, and nobody shares them. */
+struct gos_segments {
+    gos_segment *pooled;    /* ready for use */
+    gos_segment *innermost; /* of the thread's own flow: what it runs on, NULL: its native stack */
+    uint32_t pooled_count;
+    uint32_t live;          /* in use */
+    uint64_t spills;        /* calls that went to a segment so far */
+    size_t size;            /* bytes of those that are pooled */
+};
+
+/* Lowest usable and first unusable address of a stack. */
+struct gos_bounds {
+    char *low, *high;
 };
 
 enum { GOS_BLOCK_CLASSES = 16, GOS_BLOCKS_KEPT = 32 };
@@ -265,6 +286,21 @@ GOS_API GOS_MUST_CHECK int gos_sched_unlink(gos_sched *s, gos_tasklet *t, int st
 
 /* Reserve a stack for t alone; see gos_tasklet_pin. */
 GOS_API GOS_MUST_CHECK int gos_sched_pin(gos_sched *s, gos_tasklet *t);
+
+/* Call call(arg) on a segment of `bytes` (rounded up to pages; at least 16 KiB) and return when it returns. t is the
+ * current tasklet, or NULL on a thread without a scheduler and in main: those stay where they are, so that only the
+ * pool needs to know. GOS_ENOMEM: nothing was called. */
+GOS_API GOS_MUST_CHECK int gos_segment_call(gos_segments *pool, gos_tasklet *t, size_t bytes, void (*call)(void *), void *arg);
+
+/* Unmap the segments that are ready for use. Needs no scheduler and no allocator: good at a thread's end. */
+GOS_API void gos_segments_trim(gos_segments *pool);
+
+/* The stack that t, current and not main, is running on. */
+GOS_API struct gos_bounds gos_tasklet_bounds(const gos_tasklet *t);
+/* The same of the innermost segment of the thread's own flow; 0 if it runs on its native stack. */
+GOS_API int gos_segments_bounds(const gos_segments *pool, struct gos_bounds *out);
+/* The native stack of the calling thread; 0 if the system does not tell. */
+GOS_API int gos_native_bounds(struct gos_bounds *out);
 
 /* The thread of s ends, and t will outlive it: t loses its stack, as it is, and belongs to no scheduler. */
 GOS_API void gos_sched_abandon(gos_sched *s, gos_tasklet *t);

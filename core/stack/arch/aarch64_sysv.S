@@ -80,6 +80,36 @@ gosi_arch_switch_via:
     .cfi_endproc
     .size   gosi_arch_switch_via, .-gosi_arch_switch_via
 
+/* void gosi_arch_call_on(char *stack, void (*call)(void *), void *arg, void **near)
+ *
+ * x29 keeps the way back, so debuggers and C++ exceptions pass through as through any call. */
+    .globl  gosi_arch_call_on
+    .hidden gosi_arch_call_on
+    .type   gosi_arch_call_on, %function
+    .p2align 4
+gosi_arch_call_on:
+    .cfi_startproc
+    stp     x29, x30, [sp, #-16]!
+    .cfi_adjust_cfa_offset 16
+    .cfi_rel_offset x29, 0
+    .cfi_rel_offset x30, 8
+    mov     x29, sp
+    .cfi_def_cfa_register x29
+    str     x29, [x3]
+    and     x0, x0, #-16
+    mov     sp, x0
+    mov     x0, x2
+    blr     x1
+    mov     sp, x29
+    .cfi_def_cfa_register sp
+    ldp     x29, x30, [sp], #16
+    .cfi_adjust_cfa_offset -16
+    .cfi_restore x29
+    .cfi_restore x30
+    ret
+    .cfi_endproc
+    .size   gosi_arch_call_on, .-gosi_arch_call_on
+
 /* Where a new stack is resumed: x19 holds the tasklet. Unwinders stop here. */
     .globl  gosi_arch_start
     .hidden gosi_arch_start

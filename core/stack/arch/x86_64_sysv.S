@@ -81,6 +81,32 @@ gosi_arch_switch_via:
     .cfi_endproc
     .size   gosi_arch_switch_via, .-gosi_arch_switch_via
 
+/* void gosi_arch_call_on(char *stack, void (*call)(void *), void *arg, void **near)
+ *
+ * rbp keeps the way back, so debuggers and C++ exceptions pass through as through any call. */
+    .globl  gosi_arch_call_on
+    .hidden gosi_arch_call_on
+    .type   gosi_arch_call_on, @function
+    .p2align 4
+gosi_arch_call_on:
+    .cfi_startproc
+    pushq   %rbp
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset rbp, 0
+    movq    %rsp, %rbp
+    .cfi_def_cfa_register rbp
+    movq    %rsp, (%rcx)
+    movq    %rdi, %rsp
+    andq    $-16, %rsp
+    movq    %rdx, %rdi
+    call    *%rsi
+    movq    %rbp, %rsp
+    popq    %rbp
+    .cfi_def_cfa rsp, 8
+    ret
+    .cfi_endproc
+    .size   gosi_arch_call_on, .-gosi_arch_call_on
+
 /* Where a new stack is resumed: rbx holds the tasklet. Unwinders stop here. */
     .globl  gosi_arch_start
     .hidden gosi_arch_start
