@@ -345,6 +345,14 @@ void gosp_ticker_forget(gosp_thread *th); /* th is about to be freed */
 void gosp_ticker_forked(gosp_thread *th); /* in the child; th NULL: this thread has no scheduler */
 void gosp_ticker_stop(void);              /* for good: the interpreter goes down */
 
+/* deep.c, spill.c: deep recursion on small stacks */
+int gosp_deep_init(PyObject *module);
+void gosp_spill_stacks_gone(void); /* stacks of this thread were unmapped */
+
+/* greenlets.c */
+int gosp_greenlets_used(void);
+int gosp_greenlets_init(void);
+
 /* chunks.c: the first chunk of the data stack, sized by what the code has used before */
 void *gosp_chunk_alloc(gosp_thread *th, PyObject *func, size_t *bytes);
 void gosp_chunk_release(gosp_thread *th); /* the current one; no frame is left on it */

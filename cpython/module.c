@@ -130,7 +130,7 @@ static int module_exec(PyObject *module)
         PyModule_AddIntConstant(module, "PICKLEFLAGS_RESET_AG_FINALIZER", 4) < 0 ||
         PyModule_AddIntConstant(module, "PICKLEFLAGS_PICKLE_CONTEXT", 8) < 0)
         return -1;
-    if (gosp_cstack_init_type(module) < 0 || gosp_threads_init() < 0)
+    if (gosp_cstack_init_type(module) < 0 || gosp_deep_init(module) < 0 || gosp_threads_init() < 0)
         return -1;
     if (gosp_capi_init(module) < 0)
         return -1;

@@ -342,6 +342,7 @@ static void end_thread(PyObject *capsule)
         gosp_self = NULL;
     gosp_idle_reconsider(th->ts);
     TaskletObject *main = th->main;
+    gosp_spill_stacks_gone();
     gosp_chunk_cache_clear(th);
     if (here) {
         main->core.place = GOS_NOWHERE;

@@ -30,7 +30,12 @@
 #include <valgrind/memcheck.h>
 #endif
 
-enum { KEPT = 2, LEAST = 16 * 1024 };
+enum {
+    LEAST = 16 * 1024,
+    KEPT = 2,         /* segments in the pool, whatever memory they hold */
+    KEPT_SLIM = 32,   /* and with those that hold no more than ... */
+    SLIM = 64 * 1024, /* ... this */
+};
 
 /* ---- the pool ---- */
 
@@ -53,6 +58,8 @@ static gos_segment *segment_map(gos_segments *pool, size_t bytes)
 
 static void segment_unmap(gos_segment *segment)
 {
+    if (segment->pool->keep_mapped)
+        return;
 #ifdef GOS_VALGRIND
     VALGRIND_STACK_DEREGISTER(segment->slot.live);
 #endif
@@ -87,10 +94,22 @@ static gos_segment *take(gos_segments *pool, size_t bytes)
     return segment;
 }
 
-/* A recursion that goes up and down over an edge finds its segment again; one that was deep gives most of them back. */
+/* Has it been used beyond SLIM? Its pages then are memory, even while it is pooled. */
+static int is_slim(const gos_segment *segment)
+{
+    unsigned char resident = 1;
+    char *page = (char *)segment->slot.map + segment->slot.map_size - gosi_page_size() - SLIM;
+    return page <= (char *)segment->slot.map || (mincore(page, 1, &resident) == 0 && !(resident & 1));
+}
+
+/* A recursion that goes up and down over an edge finds its segment again; one that was deep gives most of them back.
+ * Where the mark is low, each of many segments holds a few pages only: more of those are kept. */
 static void give(gos_segments *pool, gos_segment *segment)
 {
-    if (pool->pooled_count >= KEPT || segment->slot.map_size != pool->size + gosi_page_size()) {
+    if (pool->keep_mapped)
+        return;
+    if (segment->slot.map_size != pool->size + gosi_page_size() || pool->pooled_count >= KEPT_SLIM ||
+        (pool->pooled_count >= KEPT && !is_slim(segment))) {
         segment_unmap(segment);
         return;
     }

@@ -14,6 +14,9 @@
     F(_PyStackChunk *, chunk, ts->datastack_chunk, ts->datastack_chunk = v, NULL)                              \
     F(PyObject **, top, ts->datastack_top, ts->datastack_top = v, NULL)
 
+/* How recursion in C is bounded, see limits.h. */
+#define GOSP_C_RECURSION GOSP_C_RECURSION_SHARED
+
 #define GOSP_TS_EVENT(ts) (ts)->tracing_what
 #define GOSP_NO_EVENT 0
 

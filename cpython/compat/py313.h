@@ -20,6 +20,9 @@
     F(_PyStackChunk *, chunk, ts->datastack_chunk, ts->datastack_chunk = v, NULL)                              \
     F(PyObject **, top, ts->datastack_top, ts->datastack_top = v, NULL)
 
+/* How recursion in C is bounded, see limits.h. */
+#define GOSP_C_RECURSION GOSP_C_RECURSION_COUNTER
+
 #define GOSP_TS_EVENT(ts) (ts)->what_event
 #define GOSP_NO_EVENT (-1)
 

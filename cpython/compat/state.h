@@ -9,6 +9,9 @@
 
 #include <Python.h>
 
+#define GOSP_C_RECURSION_SHARED 1  /* by the counter of Python's own limit */
+#define GOSP_C_RECURSION_COUNTER 2 /* by a counter of its own */
+
 #if PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
 #include "py313.h"
 #elif PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000

@@ -162,6 +162,7 @@ struct gos_segments {
     uint32_t live;          /* in use */
     uint64_t spills;        /* calls that went to a segment so far */
     size_t size;            /* bytes of those that are pooled */
+    uint8_t keep_mapped;    /* set it, and no segment is used again or unmapped: somebody may still put bytes there */
 };
 
 /* Lowest usable and first unusable address of a stack. */

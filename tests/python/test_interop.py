@@ -342,50 +342,51 @@ def test_fork_with_a_tasklet_in_control_of_exit():
 
 
 class TestGreenlet:
+    """In processes of their own: once a process has used greenlets, deep stacks are refused in it."""
+
     @pytest.fixture(autouse=True)
     def greenlet(self):
         if importlib.util.find_spec("greenlet") is None:
             pytest.skip("greenlet is not installed: pip install greenlet")
-        import greenlet
-        return greenlet.greenlet
 
-    def test_greenlets_inside_a_tasklet(self, greenlet):
-        log = []
+    def test_greenlets_inside_a_tasklet(self):
+        out = python("""
+            import stackless
+            from greenlet import getcurrent, greenlet
+            def f(n):
+                def g(x):
+                    while True:
+                        print(n, x)
+                        x = top.switch(x * 2)
+                top = getcurrent()
+                child = greenlet(g)
+                x = 1
+                for _ in range(3):
+                    x = child.switch(x)
+                child.throw()
+            stackless.tasklet(f)("A")
+            stackless.run()""").stdout
+        assert out == "A 1\nA 2\nA 4\n"
 
-        def f(n):
-            def g(x):
-                while True:
-                    log.append((n, x))
-                    x = top.switch(x * 2)
-            from greenlet import getcurrent
-            top = getcurrent()
-            child = greenlet(g)
-            x = 1
-            for _ in range(3):
-                x = child.switch(x)
-            child.throw()
-        stackless.tasklet(f)("A")
-        stackless.run()
-        assert log == [("A", 1), ("A", 2), ("A", 4)]
+    def test_greenlets_of_main_while_tasklets_are_suspended(self):
+        out = python("""
+            import stackless
+            from greenlet import greenlet
+            log = []
+            def task(n):
+                for i in range(3):
+                    stackless.schedule(None)
+                    log.append((n, i))
+            for n in "AB":
+                stackless.tasklet(task)(n)
+            stackless.schedule(None)
+            greenlet(lambda: log.append("greenlet")).switch()
+            stackless.run()
+            assert log == ["greenlet"] + [(n, i) for i in range(3) for n in "AB"], log
+            print("done")""").stdout
+        assert out == "done\n"
 
-    def test_greenlets_of_main_while_tasklets_are_suspended(self, greenlet):
-        log = []
-
-        def task(n):
-            for i in range(3):
-                stackless.schedule(None)
-                log.append((n, i))
-        for n in "AB":
-            stackless.tasklet(task)(n)
-        stackless.schedule(None)
-
-        def g():
-            log.append("greenlet")
-        greenlet(g).switch()
-        stackless.run()
-        assert log == ["greenlet"] + [(n, i) for i in range(3) for n in "AB"]
-
-    def test_in_a_process_of_its_own(self, greenlet):
+    def test_many_switches_of_both(self):
         """Both switch many times, evictions included."""
         out = python("""
             import stackless, greenlet
