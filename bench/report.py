@@ -83,8 +83,9 @@ def terminal_row(row, results, failures, paint):
             ratio = result.figure / ours.figure
             word = paint.good("ahead ") if ratio > 1 else paint.bad("behind")
             line += f" {word} {ratio:6.2f}x"
-        if row.workload in ("W4", "blocked"):
-            times = [f"{what} {number(result.best(what)):<6}" for what in ("create", "wake", "kill")]
+        if row.workload.startswith(("W4", "W6-", "blocked")):
+            kinds = ("level",) if row.workload.startswith("W6-") else ("create", "wake", "kill")
+            times = [f"{what} {number(result.best(what)):<6}" for what in kinds]
             line += ("  " if ours and peer != "gossamer" else " " * 17) + paint.dim(" ".join(times) + " ns")
         if result.n != row.full.n:
             line += paint.dim(f"  (N={result.n:,})")
@@ -178,7 +179,7 @@ def markdown(rows, all_results, meta):
         "times Gossamer's figure it is.",
     ]
     for group, peers in (
-        (python_rows, ["gossamer", "go", "greenlet", "tealet", "asyncio"]),
+        (python_rows, ["gossamer", "go", "greenlet", "tealet", "asyncio", "plain"]),
         (thread_rows, ["gossamer", "threading"]),
         (c_rows, ["gossamer", "boost", "ucontext"]),
     ):
@@ -186,5 +187,5 @@ def markdown(rows, all_results, meta):
         if present:
             parts.append(markdown_table(group, all_results, present))
     parts.append(markdown_memory_times(rows, all_results))
-    parts.append(quoted_note([row for row in c_rows if row.id in all_results]))
+    parts.append(quoted_note([row for row in rows if row.id in all_results]))
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -81,6 +81,8 @@ def command_of(row, peer, program, quick):
         command += ["--units", str(row.units)]
     if mode.n:
         command += ["--n", str(row.n_of(peer, quick))]
+    if row.stack:
+        command += ["--stack", str(row.stack)]
     if row.depth:
         command += ["--depth", str(row.depth)]
     return command

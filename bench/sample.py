@@ -14,9 +14,10 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import deep
 import harness
 
-WORKLOADS = "W1 W2a W2a0 W2b W3 W3all W4 W5 Tatomic"
+WORKLOADS = "W1 W2a W2a0 W2b W3 W3all W4 W5 Tatomic " + " ".join(f"W6-{name}" for name in deep.WAYS) + " calls"
 
 
 def measure(peer, args):
@@ -39,19 +40,24 @@ def measure(peer, args):
         return harness.short_rounds(peer.ring(args.units), args.units, args.budget)
     if name == "Tatomic":
         return harness.short_rounds(peer.blocks(), 1, args.budget, start=64)
+    if name == "calls":
+        return harness.short_rounds(deep.calls(args.peer == "gossamer"), 1, args.budget, start=4096)
+    if name.startswith("W6-") and name[3:] in deep.WAYS:
+        return deep.levels(deep.WAYS[name[3:]], args.stack, args.n)
     raise SystemExit(f"sample.py: no workload {name!r}; there are {WORKLOADS}")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("peer", help="gossamer, greenlet, tealet, asyncio or threading")
+    parser.add_argument("peer", help="gossamer, greenlet, tealet, asyncio or threading; plain: CPython alone (calls)")
     parser.add_argument("workload", help=WORKLOADS)
-    parser.add_argument("--budget", type=float, default=0.5, help="seconds of short rounds (W1 W2 W3 W5 T)")
+    parser.add_argument("--budget", type=float, default=0.5, help="seconds of short rounds (W1 W2 W3 W5 T calls)")
     parser.add_argument("--units", type=int, default=2, help="how many take part (W1, W5)")
     parser.add_argument("--n", type=int, default=100_000, help="how many in all (W3all, W4)")
     parser.add_argument("--depth", type=int, default=1, choices=(1, 5), help="Python call depth of the blocked (W4)")
+    parser.add_argument("--stack", type=int, default=64, help="KiB of stack of the thread (W6)")
     args = parser.parse_args()
-    peer = importlib.import_module(f"peers.{args.peer}_peer")
+    peer = None if args.peer == "plain" else importlib.import_module(f"peers.{args.peer}_peer")
     print(json.dumps(measure(peer, args)), flush=True)
     os._exit(0)  # tearing down a million units is not measured, and asyncio would complain about its pending tasks
 

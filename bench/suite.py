@@ -7,9 +7,9 @@ own in `sizes`, and the report then says so.
 
 from dataclasses import dataclass, field
 
-PYTHON_PEERS = ("gossamer", "greenlet", "tealet", "asyncio", "threading")
+PYTHON_PEERS = ("gossamer", "plain", "greenlet", "tealet", "asyncio", "threading")
 ALL = ("gossamer", "go", "greenlet", "tealet", "asyncio")
-ANY = (*ALL, "threading")
+ANY = (*ALL, "threading", "plain")
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Row:
     peers: tuple = ALL
     units: int = 0
     depth: int = 0
+    stack: int = 0  # KiB
     sizes: dict = field(default_factory=dict)  # peer -> n in full mode, where it differs
 
     def n_of(self, peer, quick):
@@ -51,6 +52,13 @@ def memory(label, n, depth, samples, slow_samples, sizes, peers=ALL):
     )  # fmt: skip
 
 
+def deep(way, text, kib):
+    return Row(f"W6-{way}-{kib}K", f"recursion through {text}, on a thread with {kib} KiB of stack", "bytes a level", f"W6-{way}",
+               Mode(3, n=10_000), Mode(1, n=2_000), peers=("gossamer",), stack=kib)  # fmt: skip
+
+
+WAYS = {"sorted": "sorted(key=)", "partial": "functools.partial", "getattr": "__getattr__", "json": "json's encoder"}
+
 ROWS = [
     Row("W1", "switch: two units yield to each other", "ns a switch", "W1", FAST, FAST_QUICK, units=2),
     Row("W1-65", "the same among 65, one more than Gossamer has stack slots", "ns a switch", "W1", FAST, FAST_QUICK, units=65),
@@ -67,6 +75,9 @@ ROWS = [
     memory("100k", 100_000, 5, 5, 2, {}),
     memory("1M", 1_000_000, 1, 3, 1, {}, peers=("gossamer", "go", "asyncio")),
     memory("1M", 1_000_000, 5, 3, 1, {}, peers=("gossamer", "go", "asyncio")),
+    *(deep(way, text, kib) for way, text in WAYS.items() for kib in (64, 256, 1024)),
+    Row("W6-calls", "calls of a Python function while deep stacks are armed", "ns a call", "calls", FAST, FAST_QUICK,
+        peers=("gossamer", "plain")),
 ]  # fmt: skip
 
 # Beside the standard library's threads.

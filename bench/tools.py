@@ -11,7 +11,7 @@ import sys
 BENCH = pathlib.Path(__file__).resolve().parent
 ROOT = BENCH.parent
 OUT = ROOT / "build" / "bench"
-STANDARD = ("asyncio", "threading")  # peers that come with Python
+STANDARD = ("asyncio", "threading", "plain")  # peers that come with Python
 CORE_LIB = ROOT / "build" / "core" / "core" / "libgossamer.a"
 
 
