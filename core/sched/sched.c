@@ -16,7 +16,9 @@ void gosi_find_cxx(gos_sched *s)
     union {
         void *symbol;
         void *(*call)(void);
-    } get = {dlsym(RTLD_DEFAULT, "__cxa_get_globals")};
+    } get;
+    int saved = errno; /* that of the current tasklet, not yet kept; musl changes it */
+    get.symbol = dlsym(RTLD_DEFAULT, "__cxa_get_globals");
     void *library = get.symbol ? NULL : dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_NOLOAD);
     if (library)
         get.symbol = dlsym(library, "__cxa_get_globals");
@@ -24,6 +26,7 @@ void gosi_find_cxx(gos_sched *s)
         s->cxa = get.call();
     if (library)
         dlclose(library); /* NOLOAD has counted it */
+    errno = saved;
 }
 
 int gos_sched_init(gos_sched *s, gos_tasklet *main, const gos_hooks *hooks, const struct gos_config *config)

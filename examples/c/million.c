@@ -8,7 +8,8 @@
 #include <gossamer.h>
 
 static gos_channel *ch;
-static long messages = 1000000, sum;
+static long messages = 1000000;
+static long long sum; /* beyond 32 bits */
 
 /* Every operation can fail (out of memory, deadlock); an example may simply give up. */
 static void check(int status, const char *what)
@@ -53,8 +54,8 @@ int main(int argc, char **argv)
     gos_get_stats(&stats);
     printf("%ld messages in %.3f s: %.1f ns each, %.1f million a second, %llu switches\n", messages, seconds,
            seconds * 1e9 / (double)messages, (double)messages / seconds / 1e6, (unsigned long long)stats.switches);
-    int right = sum == messages * (messages + 1) / 2;
-    printf("the sum is %ld, which is %s\n", sum, right ? "right" : "wrong");
+    int right = sum == (long long)messages * (messages + 1) / 2;
+    printf("the sum is %lld, which is %s\n", sum, right ? "right" : "wrong");
 
     check(gos_channel_destroy(ch), "destroy the channel");
     check(gos_sched_destroy(), "destroy the scheduler");

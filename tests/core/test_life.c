@@ -186,7 +186,7 @@ CASE(objects_of_another_thread_are_refused)
 
 /* ---- very many ---- */
 
-static long sum;
+static int64_t sum;
 
 static void waits(void *arg)
 {
@@ -214,7 +214,7 @@ CASE_LIMIT(a_million_alive_at_once, 120)
     for (long i = 0; i < many; i++)
         REQUIRE(gos_send(ch, (void *)1L, GOS_FOREVER) == GOS_OK);
     CHECK_OK(gos_run());
-    CHECK_INT(sum, ==, many + many * (many - 1) / 2);
+    CHECK_INT(sum, ==, many + (int64_t)many * (many - 1) / 2);
     CHECK_OK(gos_channel_destroy(ch));
     CHECK_OK(gos_sched_destroy());
 }

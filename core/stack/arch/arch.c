@@ -5,7 +5,7 @@
 
 void gosi_arch_start(void);
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__i386__)
 
 /* mxcsr without its status bits in the lower half, the x87 control word in the upper. */
 uint64_t gosi_arch_fp_control(void)
@@ -27,6 +27,10 @@ void gosi_arch_set_fp_control(uint64_t control)
     __asm__ volatile("fldcw %0" : : "m"(x87));
 }
 
+#endif
+
+#if defined(__x86_64__)
+
 void *gosi_arch_make(char *far_edge, gos_tasklet *t)
 {
     /* The return address of gosi_arch_start's frame is 0 and keeps the stack aligned at its call. */
@@ -35,6 +39,19 @@ void *gosi_arch_make(char *far_edge, gos_tasklet *t)
     frame[0] = t->sched->fp_control;
     frame[5] = (uint64_t)(uintptr_t)t; /* rbx */
     frame[7] = (uint64_t)(uintptr_t)gosi_arch_start;
+    return frame;
+}
+
+#elif defined(__i386__)
+
+void *gosi_arch_make(char *far_edge, gos_tasklet *t)
+{
+    uint32_t *frame = (uint32_t *)far_edge - 12; /* 32 bytes, and 16 that stay 0 */
+    memset(frame, 0, 48);
+    frame[0] = (uint32_t)t->sched->fp_control;
+    frame[1] = (uint32_t)(t->sched->fp_control >> 32);
+    frame[5] = (uint32_t)(uintptr_t)t; /* ebx */
+    frame[7] = (uint32_t)(uintptr_t)gosi_arch_start;
     return frame;
 }
 
@@ -64,5 +81,5 @@ void *gosi_arch_make(char *far_edge, gos_tasklet *t)
 }
 
 #else
-#error "Gossamer switches stacks on x86-64 and aarch64 (System V) only: add core/stack/arch/<machine>.S and a layout here."
+#error "Gossamer switches stacks on x86-64, x86 and aarch64 (System V) only: add core/stack/arch/<machine>.S and a layout here."
 #endif
