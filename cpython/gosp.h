@@ -113,7 +113,8 @@ typedef struct {
     struct gos_config config;
     unsigned long next_number;
     int pickle_flags, pickle_flags_default;
-    Py_ssize_t passive_threads; /* threads of our own that wait for work: they wake nobody by themselves */
+    int passive_threads; /* pool workers without a job: they wake nobody by themselves. Atomic, as they have no GIL */
+    int lonely_threads;  /* that have thread.lonely set. Atomic, for the same */
     uint64_t guarded;           /* thread states up to this id tell when they end, see idle.c */
     PyThreadState *main_thread; /* set once it only waits for the others to end; else NULL */
     BombObject *emergency_bomb; /* MemoryError, for when there is no memory for a bomb */
@@ -254,9 +255,14 @@ static inline int gosp_pending(TaskletObject *cur)
     return -1;
 }
 
+/* pool.c */
+int gosp_pool_init_type(PyObject *module);
+extern PyMethodDef gosp_pool_functions[];
+
 /* idle.c: waiting for other threads */
 int gosp_idle(gos_sched *s, int64_t deadline_ns);
 void gosp_idle_reconsider(PyThreadState *leaving); /* a thread ends: may those that sleep still hope? */
+void gosp_idle_passive(int change); /* without the GIL: a worker is about to sleep (1), or has woken (-1) */
 void gosp_idle_main_exits(void); /* the others have ended: it is itself again */
 
 /* tasklet.c and its neighbours */

@@ -9,7 +9,7 @@
 
 static const char guard_name[] = "gossamer.leaving";
 
-static unsigned falls_asleep; /* so far: orders the lonely */
+static unsigned falls_asleep; /* how many times somebody did: orders the lonely */
 
 static int is_lonely(const gosp_thread *th)
 {
@@ -19,7 +19,7 @@ static int is_lonely(const gosp_thread *th)
 /* Is there a thread, besides me (NULL: nobody) and the one that is leaving, that may do something? */
 static int somebody_is_awake(const PyThreadState *me, const PyThreadState *leaving)
 {
-    Py_ssize_t asleep = gosp.passive_threads;
+    Py_ssize_t asleep = __atomic_load_n(&gosp.passive_threads, __ATOMIC_SEQ_CST);
     for (gosp_thread *th = gosp.threads; th; th = th->next)
         asleep += th->ts != me && th->ts != leaving && is_lonely(th);
     PyThreadState *ts = PyInterpreterState_ThreadHead(PyInterpreterState_Main());
@@ -127,24 +127,38 @@ static int hear_of_main(void)
 
 /* ---- the hook ---- */
 
+static void set_lonely(gosp_thread *th, unsigned lonely)
+{
+    __atomic_fetch_add(&gosp.lonely_threads, (lonely != 0) - (th->lonely != 0), __ATOMIC_SEQ_CST);
+    th->lonely = lonely;
+    th->hopeless = 0;
+}
+
+/* First it says that it is lonely, then it looks for others; a worker that falls asleep does it the other way round.
+ * So one of the two sees the other. */
+void gosp_idle_passive(int change)
+{
+    __atomic_fetch_add(&gosp.passive_threads, change, __ATOMIC_SEQ_CST);
+}
+
 int gosp_idle(gos_sched *s, int64_t deadline_ns)
 {
     gosp_thread *th = gosp_thread_of(s);
-    int lonely = deadline_ns == GOS_FOREVER && !s->expected;
-    if (lonely) {
-        if (!somebody_is_awake(th->ts, NULL))
-            return GOS_EDEADLOCK;
-        if (guard_all() < 0 || hear_of_main() < 0)
-            return GOS_EHOOK;
-        th->lonely = ++falls_asleep;
-        th->hopeless = 0;
+    if (deadline_ns == GOS_FOREVER && !s->expected) {
+        int rc = guard_all() < 0 || hear_of_main() < 0 ? GOS_EHOOK : GOS_OK;
+        set_lonely(th, ++falls_asleep);
+        if (rc == GOS_OK && !somebody_is_awake(th->ts, NULL))
+            rc = GOS_EDEADLOCK;
+        if (rc != GOS_OK) {
+            set_lonely(th, 0);
+            return rc;
+        }
     }
     Py_BEGIN_ALLOW_THREADS
     gos_sched_doze(s, deadline_ns);
     Py_END_ALLOW_THREADS
     int told = th->hopeless && is_lonely(th);
-    th->lonely = 0;
-    th->hopeless = 0;
+    set_lonely(th, 0);
     if (PyErr_CheckSignals() < 0) /* handled at once on the main thread; a handler may have made somebody runnable */
         return GOS_EHOOK;
     return told && !s->head ? GOS_EDEADLOCK : GOS_OK;

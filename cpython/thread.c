@@ -331,6 +331,7 @@ static void end_thread(PyObject *capsule)
     if (here)
         gosp_thread_kill_all(th);
     orphan_all(th);
+    gos_pool_forget(&th->sched);
     gosp_ticker_forget(th);
     for (gosp_thread **link = &gosp.threads; *link; link = &(*link)->next) {
         if (*link == th) {

@@ -1,5 +1,7 @@
 /* pool.c - pools and their jobs, as seen from the scheduler that hands them in. */
+#define _GNU_SOURCE
 #include <string.h>
+#include <time.h>
 
 #include "pool.h"
 
@@ -140,9 +142,9 @@ int gos_pool_perform(gos_sched *s, gos_pool *pool, gos_job *job, int64_t deadlin
 
 /* ---- the life of pools and schedulers ---- */
 
-static void forget_in(gos_pool *pool, gos_sched *s)
+static gos_job *forget_in(gos_pool *pool, gos_sched *s, gos_job *withdrawn)
 {
-    gos_job *job, *next, *withdrawn = NULL;
+    gos_job *job, *next;
     pthread_mutex_lock(&pool->lock);
     for (job = pool->queue.first; job; job = next) {
         next = job->next;
@@ -157,19 +159,21 @@ static void forget_in(gos_pool *pool, gos_sched *s)
         if (job->sched == s)
             job->sched = NULL;
     pthread_mutex_unlock(&pool->lock);
-    while (withdrawn) {
-        job = withdrawn;
-        withdrawn = job->next;
-        job->dispose(job);
-    }
+    return withdrawn;
 }
 
 void gos_pool_forget(gos_sched *s)
 {
+    gos_job *withdrawn = NULL;
     pthread_mutex_lock(&all_lock);
     for (gos_pool *pool = all; pool; pool = pool->next)
-        forget_in(pool, s);
+        withdrawn = forget_in(pool, s, withdrawn);
     pthread_mutex_unlock(&all_lock);
+    while (withdrawn) { /* without the lock: this may free a pool */
+        gos_job *job = withdrawn;
+        withdrawn = job->next;
+        job->dispose(job);
+    }
     gosi_attend(s); /* what they have posted already */
 }
 
@@ -214,6 +218,7 @@ static void register_fork(void)
 int gos_pool_create_with(const struct gos_pool_config *config, gos_pool **out)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_condattr_t attributes;
     if (config->stack_size && config->stack_size < 65536)
         return GOS_EINVAL;
     gos_pool *pool = gosi_alloc(sizeof *pool);
@@ -228,7 +233,10 @@ int gos_pool_create_with(const struct gos_pool_config *config, gos_pool **out)
     if (!config->idle_ns)
         pool->config.idle_ns = INT64_C(10000000000);
     pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->quiet, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&pool->quiet, &attributes);
+    pthread_condattr_destroy(&attributes);
     pthread_once(&once, register_fork);
     pthread_mutex_lock(&all_lock);
     pool->next = all;
@@ -249,11 +257,21 @@ void gos_pool_stop(gos_pool *pool, int wait)
     pthread_mutex_unlock(&pool->lock);
 }
 
-void gos_pool_destroy(gos_pool *pool)
+int gos_pool_wait(gos_pool *pool, int64_t deadline_ns)
 {
-    if (!pool)
-        return;
-    gos_pool_stop(pool, 1);
+    struct timespec until = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
+    int rc = 0;
+    gos_pool_stop(pool, 0);
+    pthread_mutex_lock(&pool->lock);
+    while (pool->threads && rc == 0)
+        rc = pthread_cond_timedwait(&pool->quiet, &pool->lock, &until);
+    int left = pool->threads != 0;
+    pthread_mutex_unlock(&pool->lock);
+    return left ? GOS_ETIMEDOUT : GOS_OK;
+}
+
+static void leave_list(gos_pool *pool)
+{
     pthread_mutex_lock(&all_lock);
     for (gos_pool **link = &all; *link; link = &(*link)->next) {
         if (*link == pool) {
@@ -262,13 +280,37 @@ void gos_pool_destroy(gos_pool *pool)
         }
     }
     pthread_mutex_unlock(&all_lock);
+}
+
+void gosi_pool_free(gos_pool *pool)
+{
+    leave_list(pool);
+    pthread_cond_destroy(&pool->quiet);
+    pthread_mutex_destroy(&pool->lock);
+    gosi_free(pool);
+}
+
+void gos_pool_release(gos_pool *pool)
+{
+    gos_pool_stop(pool, 0);
+    pthread_mutex_lock(&pool->lock);
+    pool->released = 1;
+    int last = pool->threads == 0;
+    pthread_mutex_unlock(&pool->lock);
+    if (last)
+        gosi_pool_free(pool);
+}
+
+void gos_pool_destroy(gos_pool *pool)
+{
+    if (!pool)
+        return;
+    gos_pool_stop(pool, 1);
     pthread_mutex_lock(&pool->lock);
     while (pool->threads)
         pthread_cond_wait(&pool->quiet, &pool->lock);
     pthread_mutex_unlock(&pool->lock);
-    pthread_cond_destroy(&pool->quiet);
-    pthread_mutex_destroy(&pool->lock);
-    gosi_free(pool);
+    gosi_pool_free(pool);
 }
 
 void gos_pool_get_stats(gos_pool *pool, struct gos_pool_stats *out)

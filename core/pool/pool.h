@@ -28,12 +28,13 @@ struct gosi_job_list {
 
 struct gos_pool {
     pthread_mutex_t lock;
-    pthread_cond_t quiet; /* a job or a worker has ended, while somebody stops the pool */
+    pthread_cond_t quiet; /* a job or a worker has ended, while somebody stops the pool; monotonic clock */
     struct gosi_job_list queue, running;
     struct gosi_worker *idle;
     uint32_t threads, idle_count, queued;
     uint64_t jobs;
     uint8_t stopped;
+    uint8_t released; /* the last worker frees it */
     struct gos_pool_config config;
     gos_pool *next; /* all pools */
 };
@@ -46,5 +47,7 @@ int gosi_worker_summon(gos_pool *pool);
 
 /* pool.c: job has been run; without the lock. */
 void gosi_job_done(gos_pool *pool, gos_job *job);
+/* Nobody uses it any more. */
+void gosi_pool_free(gos_pool *pool);
 
 #endif

@@ -69,9 +69,11 @@ static void *worker_main(void *arg)
     call(pool->config.thread_end);
     gosi_bell_fini(&w.bell);
     pthread_mutex_lock(&pool->lock); /* not earlier: who waits for the end may free the pool */
-    pool->threads--;
+    int last = --pool->threads == 0 && pool->released;
     pthread_cond_broadcast(&pool->quiet);
     pthread_mutex_unlock(&pool->lock);
+    if (last)
+        gosi_pool_free(pool);
     return NULL;
 }
 

@@ -349,6 +349,12 @@ GOS_API GOS_MUST_CHECK int gos_pool_create_with(const struct gos_pool_config *co
  * job belongs to the pool, whatever the result. */
 GOS_API GOS_MUST_CHECK int gos_pool_perform(gos_sched *s, gos_pool *pool, gos_job *job, int64_t deadline_ns);
 
+/* As gos_pool_stop with wait, but only until deadline_ns, and for the end of the workers as well: GOS_ETIMEDOUT then. */
+GOS_API GOS_MUST_CHECK int gos_pool_wait(gos_pool *pool, int64_t deadline_ns);
+
+/* Stop it, and free it when its last worker has ended: nobody waits. Any thread. */
+GOS_API void gos_pool_release(gos_pool *pool);
+
 /* s is about to end: results that it waits for go nowhere. On the thread of s, before gos_sched_fini. */
 GOS_API void gos_pool_forget(gos_sched *s);
 
