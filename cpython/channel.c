@@ -116,7 +116,7 @@ PyObject *gosp_channel_receive_value(gosp_thread *th, ChannelObject *ch, int64_t
 /* The collector sees the whole value stack of a frame that waits in a method call of ours. */
 static inline void note_wait(gosp_thread *th, PyObject *self, PyObject *const *args, Py_ssize_t n, int send)
 {
-    if (gos_channel_would_block(&((ChannelObject *)self)->core, send) && th->sched.head == th->sched.current)
+    if (gosi_would_block(&((ChannelObject *)self)->core, send) && th->sched.head == th->sched.current)
         gosp_frames_note_method(&gosp_current(th)->state, th->ts, self, args, n);
 }
 
@@ -224,7 +224,7 @@ __attribute__((noinline)) static PyObject *channel_next(PyObject *self)
     gosp_thread *th = gosp_thread_current();
     if (!th || (ch->core.closing && gos_channel_balance(&ch->core) <= 0))
         return NULL; /* without an error: StopIteration */
-    if (gos_channel_would_block(&ch->core, 0) && th->sched.head == th->sched.current)
+    if (gosi_would_block(&ch->core, 0) && th->sched.head == th->sched.current)
         gosp_frames_note_iteration(&gosp_current(th)->state, th->ts, self, __builtin_return_address(0));
     return gosp_channel_receive_value(th, ch, GOS_FOREVER);
 }

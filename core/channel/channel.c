@@ -87,7 +87,7 @@ void gosi_channel_unlink(gos_tasklet *t)
 
 gos_tasklet *gos_node_tasklet(gos_node *node)
 {
-    return node->kind == GOS_NODE_SELECT ? ((struct gosi_select_node *)node)->task : (gos_tasklet *)node;
+    return gosi_node_tasklet(node);
 }
 
 int gos_node_owns_tasklet(gos_node *node)
@@ -97,9 +97,7 @@ int gos_node_owns_tasklet(gos_node *node)
 
 int gos_channel_would_block(const gos_channel *ch, int send)
 {
-    if (send)
-        return ch->waiting >= 0 && !gosi_buffer_has_room(ch);
-    return ch->waiting <= 0 && !gosi_buffer_has_value(ch);
+    return gosi_would_block(ch, send);
 }
 
 int gos_channel_balance(const gos_channel *ch)

@@ -66,6 +66,19 @@ static inline int gosi_buffer_has_value(const gos_channel *ch)
     return ch->buffer && ch->buffer->count > 0;
 }
 
+/* gos_node_tasklet and gos_channel_would_block, for inlining: they are part of each message. */
+static inline gos_tasklet *gosi_node_tasklet(gos_node *node)
+{
+    return node->kind == GOS_NODE_SELECT ? ((struct gosi_select_node *)node)->task : (gos_tasklet *)node;
+}
+
+static inline int gosi_would_block(const gos_channel *ch, int send)
+{
+    if (send)
+        return ch->waiting >= 0 && !gosi_buffer_has_room(ch);
+    return ch->waiting <= 0 && !gosi_buffer_has_value(ch);
+}
+
 void gosi_buffer_put(struct gos_buffer *buffer, void *value);
 void *gosi_buffer_get(struct gos_buffer *buffer);
 

@@ -16,7 +16,7 @@
 static GOSI_INLINE gos_tasklet *gosi_take_partner(gos_channel *ch, void **value)
 {
     gos_node *node = ch->first;
-    gos_tasklet *t = gos_node_tasklet(node);
+    gos_tasklet *t = gosi_node_tasklet(node);
     int sending = ch->waiting > 0;
     void *sent;
     if (GOSI_LIKELY(node->kind == GOS_NODE_TASKLET && !t->timer)) { /* hot: what unlinking comes to here */
@@ -61,7 +61,7 @@ static GOSI_INLINE int gosi_partner_waits(const gos_channel *ch, int direction)
 /* A sender or receiver waits: the value passes, and the ring decides who continues. */
 static GOSI_INLINE int gosi_meet(gos_sched *s, gos_channel *ch, int direction, void *value)
 {
-    gos_tasklet *cur = s->current, *partner = gos_node_tasklet(ch->first);
+    gos_tasklet *cur = s->current, *partner = gosi_node_tasklet(ch->first);
     if (GOSI_UNLIKELY(partner->sched != s))
         return gosi_meet_foreign(s, ch, direction, value);
     if (direction < 0) {
