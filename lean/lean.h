@@ -188,6 +188,8 @@ size_t lean_table_bytes(const lean_dict *d);
 Py_hash_t lean_table_hash(const lean_entry *e, enum lean_kind kind);
 /* Bytes that a builtin dict with n items takes beside its object. */
 size_t lean_builtin_bytes(size_t n, enum lean_kind kind);
+/* What the table of d would take with exactly n items. */
+size_t lean_table_plan_bytes(const lean_dict *d, size_t n, enum lean_kind kind);
 /* Free a block and drop the references in it. */
 void lean_block_drop(char *block, uint16_t state, uint8_t cap, uint32_t used);
 
@@ -216,7 +218,6 @@ Py_ssize_t lean_shape_find(lean_shape *shape, PyObject *key, Py_hash_t hash);
 int lean_record_to_dict(PyObject *record);
 /* A Record of the items of a mapping or of pairs, or a Dict where no record can be made of them. */
 PyObject *lean_record_from(PyObject *items);
-int lean_hook_init(PyObject *module);
 
 /* ---- map.c: Dict and Record alike ---- */
 
@@ -267,6 +268,7 @@ PyObject *lean_view_new(PyObject *map, int what);
 int lean_dict_init(PyObject *module);
 int lean_views_init(PyObject *module);
 int lean_iter_init(PyObject *module);
+int lean_load_init(PyObject *module);
 int lean_facts_init(PyObject *module);
 
 #endif

@@ -55,7 +55,8 @@ static int module_exec(PyObject *module)
         return -1;
     }
     if (make_names() < 0 || lean_policy_init(module) < 0 || lean_iter_init(module) < 0 || lean_views_init(module) < 0 ||
-        lean_dict_init(module) < 0 || lean_record_init(module) < 0)
+        lean_dict_init(module) < 0 || lean_record_init(module) < 0 ||
+        lean_load_init(module) < 0 || lean_facts_init(module) < 0)
         return -1;
     if (PyModule_AddFunctions(module, functions) < 0)
         return -1;

@@ -168,6 +168,11 @@ static plan plan_for(const lean_dict *d, size_t n, enum lean_kind kind, int exac
     return plan_index(p, n, kind, exact);
 }
 
+size_t lean_table_plan_bytes(const lean_dict *d, size_t n, enum lean_kind kind)
+{
+    return n ? plan_bytes(plan_for(d, n, kind, 1), kind) : 0;
+}
+
 /* ---- making anew ---- */
 
 static void put(char *block, char *entries, size_t i, const lean_entry *e, Py_hash_t hash, enum lean_kind kind, int indexed)

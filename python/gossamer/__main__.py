@@ -11,6 +11,7 @@ from . import _run
 COMMANDS = {
     "run": "run a program with module stackless importable",
     "demo": "see Gossamer work",
+    "audit": "run a program, then show what its dicts take",
     "seal": "pack a program, compiled, into one verified file",
     "inspect": "show and verify such a file",
     "runtime": "build the launcher that runs such files",
@@ -118,6 +119,61 @@ def _run_command(arguments: Sequence[str]) -> int:
     return _run.run_program(first, rest)
 
 
+AUDIT_EPILOG = """\
+examples:
+  gossamer audit server.py --port 8000
+  gossamer audit --json dicts.json -m package.module
+
+The program runs as with `gossamer run`. When it ends, the table is written to standard error: dicts by owner and keys, what they
+take, and what each remedy would save. docs/guide/lean-dicts.md explains the columns.
+"""
+
+
+def _audit(arguments: Sequence[str]) -> int:
+    parser = _parser(
+        "gossamer audit", "Run a program and show what its dicts take.", AUDIT_EPILOG,
+        usage="gossamer audit [--top N] [--json FILE] PROGRAM.py [ARGUMENT ...]\n"
+              "       gossamer audit [--top N] [--json FILE] -m MODULE [ARGUMENT ...]",
+    )  # fmt: skip
+    rest = list(arguments)
+    if rest[:1] in (["-h"], ["--help"]):
+        parser.print_help()
+        return 0
+    top, file = 20, None
+    while rest and rest[0] in ("--top", "--json"):
+        option = rest.pop(0)
+        if not rest:
+            parser.error(f"{option} needs a value")
+        value = rest.pop(0)
+        if option == "--json":
+            file = value
+        elif value.isdecimal() and int(value) > 0:
+            top = int(value)
+        else:
+            parser.error(f"--top needs a positive number, not '{value}'")
+    if not rest:
+        parser.error("what shall be audited? Give a program (gossamer audit PROGRAM.py) or a module (gossamer audit -m MODULE)")
+    import atexit
+
+    atexit.register(_show_audit, top, file)
+    return _run_command(rest)
+
+
+def _show_audit(top: int, file: str | None) -> None:
+    import json
+
+    from .lean import audit
+
+    report = audit()
+    if file is not None:
+        try:
+            with open(file, "w") as out:
+                json.dump(report.data(), out, indent=1)
+        except OSError as error:
+            print(f"gossamer audit: cannot write '{file}': {error.strerror}", file=sys.stderr)
+    print(report.table(top), file=sys.stderr)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; the result is the exit status."""
     if arguments is None:
@@ -138,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from .seal import cli
 
         return int(getattr(cli, arguments[0])(arguments[1:]))
-    return {"run": _run_command, "demo": _demo}[arguments[0]](arguments[1:])
+    return {"run": _run_command, "demo": _demo, "audit": _audit}[arguments[0]](arguments[1:])
 
 
 if __name__ == "__main__":
