@@ -109,13 +109,29 @@ static PyObject *missing(PyObject *self, PyObject *key)
     return NULL;
 }
 
+/* The hottest way of all: hash and search in one, so that the key's type is looked at once. */
+static inline Py_ssize_t look_up(lean_dict *d, PyObject *key)
+{
+    enum lean_kind kind = lean_kind_of(d);
+    if (LEAN_LIKELY(kind == LEAN_STR && lean_is_str(key))) {
+        Py_hash_t hash = lean_str_hash(key);
+        if (LEAN_UNLIKELY(hash == -1))
+            hash = PyObject_Hash(key); /* cannot fail */
+        return lean_indexed(d) ? index_find_str(d, key, hash) : small_find_str(d, key, hash);
+    }
+    if (kind == LEAN_PLAIN && PyLong_CheckExact(key) && lean_int_is_compact(key)) {
+        Py_ssize_t value = lean_int_compact_value(key);
+        Py_hash_t hash = value == -1 ? -2 : (Py_hash_t)value;
+        return lean_indexed(d) ? index_find_int(d, key, value, hash) : small_find_int(d, key, value, hash);
+    }
+    Py_hash_t hash = lean_hash(key);
+    return hash == -1 ? LEAN_ERROR : table_find(d, key, hash);
+}
+
 static PyObject *dict_subscript(PyObject *self, PyObject *key)
 {
     lean_dict *d = (lean_dict *)self;
-    Py_hash_t hash = lean_hash(key);
-    if (LEAN_UNLIKELY(hash == -1))
-        return NULL;
-    Py_ssize_t i = table_find(d, key, hash);
+    Py_ssize_t i = look_up(d, key);
     if (LEAN_LIKELY(i >= 0))
         return Py_NewRef(lean_entry_at(lean_entries(d), (size_t)i, lean_kind_of(d))->value);
     return i == LEAN_ABSENT ? missing(self, key) : NULL;
@@ -123,10 +139,7 @@ static PyObject *dict_subscript(PyObject *self, PyObject *key)
 
 static int dict_contains(PyObject *self, PyObject *key)
 {
-    Py_hash_t hash = lean_hash(key);
-    if (LEAN_UNLIKELY(hash == -1))
-        return -1;
-    Py_ssize_t i = table_find((lean_dict *)self, key, hash);
+    Py_ssize_t i = look_up((lean_dict *)self, key);
     return i >= 0 ? 1 : i == LEAN_ABSENT ? 0 : -1;
 }
 

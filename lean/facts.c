@@ -54,10 +54,13 @@ static PyObject *size_facts(PyObject *module, PyObject *args)
 /* A reversed iterator keeps a position that CPython does not compare with the size of the table, so its dict must
  * not be made shorter. Finding those iterators takes a walk over the heap. */
 typedef struct search {
-    PyObject *wanted;
     PyObject *found; /* set of the addresses of all dicts that have one */
     int failed;
 } search;
+
+#if PY_VERSION_HEX < 0x030C0000
+static PyObject *get_objects; /* gc.get_objects */
+#endif
 
 static int note_dict(PyObject *o, void *arg)
 {
@@ -86,12 +89,10 @@ static PyObject *dicts_iterated_in_reverse(void)
 #if PY_VERSION_HEX >= 0x030C0000
     PyUnstable_GC_VisitObjects(look_at, &s);
 #else
-    PyObject *gc = PyImport_ImportModule("gc");
-    PyObject *all = gc ? PyObject_CallMethod(gc, "get_objects", NULL) : NULL;
+    PyObject *all = PyObject_CallNoArgs(get_objects);
     for (Py_ssize_t i = 0; all && i < PyList_GET_SIZE(all); i++)
         look_at(PyList_GET_ITEM(all, i), &s);
-    s.failed = !all;
-    Py_XDECREF(gc);
+    s.failed |= !all;
     Py_XDECREF(all);
 #endif
     if (s.failed) {
@@ -209,5 +210,12 @@ static PyMethodDef functions[] = {
 
 int lean_facts_init(PyObject *module)
 {
+#if PY_VERSION_HEX < 0x030C0000
+    PyObject *gc = PyImport_ImportModule("gc");
+    get_objects = gc ? PyObject_GetAttrString(gc, "get_objects") : NULL;
+    Py_XDECREF(gc);
+    if (!get_objects)
+        return -1;
+#endif
     return PyModule_AddFunctions(module, functions);
 }

@@ -59,7 +59,20 @@ static inline int step(lean_iterator *it, int reverse, PyObject **key, PyObject 
     PyObject *map = it->map;
     if (!map)
         return 0;
-    if (LEAN_UNLIKELY(lean_version(map) != it->version))
+    lean_dict *d = (lean_dict *)map;
+    if (!reverse && LEAN_LIKELY(Py_IS_TYPE(map, lean.dict_type) && (uint32_t)d->state / LEAN_VERSION == it->version)) {
+        if (it->pos < (Py_ssize_t)lean_filled(d)) { /* versions wrap, so the bound is taken anew */
+            enum lean_kind kind = lean_kind_of(d);
+            lean_entry *e = lean_entry_at(lean_entries(d), (size_t)it->pos, kind);
+            if (LEAN_LIKELY(e->key != NULL)) {
+                it->pos++;
+                it->left--;
+                *key = e->key;
+                *value = e->value;
+                return 1;
+            }
+        }
+    } else if (LEAN_UNLIKELY(lean_version(map) != it->version))
         return changed(it);
     if (LEAN_LIKELY(reverse ? lean_previous(map, &it->pos, key, value) : lean_next(map, &it->pos, key, value))) {
         it->left--;

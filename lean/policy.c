@@ -304,7 +304,7 @@ int lean_policy_init(PyObject *module)
         double load, growth, large;
         int powers, bounded;
     } ready[] = {
-        {"TIGHT", 1, 0.85, 1.35, 1.35, 0, 1},
+        {"TIGHT", 4, 0.85, 1.35, 1.35, 0, 1},
         {"FAST", 8, 0.7, 2.0, 2.0, 0, 0},
         {"PS3", 1, 0.75, 1.5, 1.5, 1, 0},
         {"CPYTHON27", 8, 2.0 / 3, 4.0, 2.0, 1, 0},

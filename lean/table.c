@@ -138,7 +138,7 @@ static plan plan_index(const lean_policy *p, size_t n, enum lean_kind kind, int 
 {
     plan made = {.cap = n, .limit = usable_for(p, n)};
     if (p->bounded) {
-        size_t wanted = made.limit, most = lean_builtin_bytes(n, kind);
+        size_t wanted = n + n / 3, most = lean_builtin_bytes(n, kind);
         made.limit = builtin_room(n);
         if (!exact)
             made.cap = wanted < made.limit ? wanted : made.limit;
@@ -280,7 +280,12 @@ int lean_table_reserve(lean_dict *d, size_t n, int exact)
         plan made = plan_for(d, n, lean_kind_of(d), 1);
         if (d->block && plan_bytes(made, lean_kind_of(d)) == lean_table_bytes(d) && lean_filled(d) == d->used)
             return 0;
-        return remake(d, made, lean_kind_of(d));
+        int holes = d->block && lean_filled(d) != d->used;
+        if (remake(d, made, lean_kind_of(d)) < 0)
+            return -1;
+        if (holes) /* entries have other numbers now, which iterators must not trust */
+            d->state += LEAN_VERSION;
+        return 0;
     }
     if (n <= d->used || n - d->used <= spare(d))
         return 0;
@@ -326,7 +331,7 @@ static enum lean_kind kind_needed(PyObject *key)
     if (lean_is_str(key))
         return LEAN_STR;
     PyTypeObject *type = Py_TYPE(key);
-    if (type == &PyLong_Type || type == &PyUnicode_Type || type == &PyFloat_Type || type == &PyBytes_Type ||
+    if (LEAN_LIKELY(type == &PyLong_Type) || type == &PyUnicode_Type || type == &PyFloat_Type || type == &PyBytes_Type ||
         type == &PyBool_Type || key == Py_None)
         return LEAN_PLAIN;
     return LEAN_HASHED;

@@ -13,6 +13,9 @@ static inline int lean_int_is_compact(PyObject *o)
 
 static inline Py_ssize_t lean_int_compact_value(PyObject *o)
 {
+    const _PyLongValue *v = &((PyLongObject *)o)->long_value;
+    if (__builtin_expect((v->lv_tag & 3) == 0, 1)) /* positive: no multiplication by the sign */
+        return (Py_ssize_t)v->ob_digit[0];
     return PyUnstable_Long_CompactValue((PyLongObject *)o);
 }
 

@@ -226,6 +226,45 @@ def test_iteration_stops_after_a_change():
         assert len(list(d)) == n
 
 
+@pytest.mark.parametrize("n", [3, 60, 200])
+def test_as_many_changes_as_make_the_version_wrap(n):
+    """An iterator cannot notice, but must stay within the table that is there now."""
+    for left in (0, 1, n):
+        d = Dict.fromkeys(range(n))
+        walks = [iter(d), iter(d.items()), reversed(d)]
+        for it in walks:
+            next(it)
+        changes = 1
+        d.clear()
+        for i in range(left):
+            d[i] = None
+            changes += 1
+        while changes % 8192:
+            if changes % 8192 == 8191:
+                d["odd one"] = d.pop("odd one", None)
+                break
+            d["x"] = 1
+            del d["x"]
+            changes += 2
+        for it in walks:
+            try:
+                assert len(list(it)) <= n + 2
+            except RuntimeError:
+                pass
+
+
+def test_shrink_ends_iteration_over_holes():
+    d = Dict.fromkeys(range(200))
+    for i in range(0, 200, 2):
+        del d[i]
+    it = iter(d)
+    next(it)
+    d.shrink()
+    with pytest.raises(RuntimeError, match="keys changed"):
+        next(it)
+    assert list(d) == list(range(1, 200, 2))
+
+
 class Sub(Dict):
     def __missing__(self, key):
         return ("missing", key)
