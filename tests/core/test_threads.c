@@ -471,11 +471,12 @@ CASE(calls_of_many_tasklets)
     close_pool();
 }
 
-static atomic_int release;
+static atomic_int began, release;
 
 static void blocks(void *arg)
 {
     (void)arg;
+    began = 1;
     while (!release)
         usleep(1000);
 }
@@ -489,14 +490,19 @@ static void calls_blocking(void *arg)
 CASE(a_deadline_frees_the_tasklet_at_once)
 {
     open_pool(1);
-    release = 0;
-    CHECK_STATUS(gos_call(pool, blocks, NULL, disposes, gos_now() + 1000000), GOS_ETIMEDOUT);
+    int calls_made = 0;
+    release = began = 0;
+    do { /* a slow machine has not started the worker by then: the call is withdrawn */
+        CHECK_STATUS(gos_call(pool, blocks, NULL, disposes, gos_now() + 5000000), GOS_ETIMEDOUT);
+        calls_made++;
+    } while (!began);
+    CHECK_INT(disposed, ==, calls_made - 1);
     CHECK_STATUS(gos_call(pool, adds, (void *)1, disposes, gos_now() + 1000000), GOS_ETIMEDOUT); /* never began */
-    CHECK_INT(disposed, ==, 1);
+    CHECK_INT(disposed, ==, calls_made);
     release = 1;
     CHECK_OK(gos_call(pool, adds, (void *)5, disposes, GOS_FOREVER));
     CHECK_OK(gos_run());
-    CHECK_INT(disposed, ==, 3);
+    CHECK_INT(disposed, ==, calls_made + 2);
     CHECK_INT(total, ==, 5);
     close_pool();
 }
@@ -523,7 +529,10 @@ CASE(a_killed_tasklet_waits_no_longer)
 static void leaves_a_job(long arg)
 {
     (void)arg;
-    CHECK_STATUS(gos_call(pool, blocks, NULL, disposes, gos_now() + 1000000), GOS_ETIMEDOUT);
+    began = 0;
+    do
+        CHECK_STATUS(gos_call(pool, blocks, NULL, disposes, gos_now() + 5000000), GOS_ETIMEDOUT);
+    while (!began);
 }
 
 CASE(a_thread_ends_before_its_job)
@@ -533,7 +542,7 @@ CASE(a_thread_ends_before_its_job)
     pthread_join(start(leaves_a_job, 0), NULL);
     release = 1;
     close_pool(); /* waits for it */
-    CHECK_INT(disposed, ==, 1);
+    CHECK_INT(disposed, >=, 1);
 }
 
 CASE(a_stopped_pool_takes_no_jobs)
