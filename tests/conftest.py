@@ -31,8 +31,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 def _leftovers():
-    main = stackless.getmain()
-    return [t for t in gossamer.tasklets() if t is not main and t.alive]
+    return [t for t in gossamer.tasklets() if not t.is_main and t.alive]
 
 
 def _kill_leftovers():

@@ -13,11 +13,11 @@ export PATH=$venv/bin:$PATH
 
 allow=()
 [ -e tests/typing/stubtest-allow.txt ] && allow=(--allowlist tests/typing/stubtest-allow.txt)
-say "stubtest gossamer stackless"
+say "stubtest gossamer stackless stacklesslib"
 # From another folder, so that the installed packages are what is checked.
 mkdir -p build/typing
-(cd build/typing && python -m mypy.stubtest --mypy-config-file "$root/pyproject.toml" "${allow[@]/#tests/$root/tests}" gossamer stackless)
+(cd build/typing && python -m mypy.stubtest --mypy-config-file "$root/pyproject.toml" "${allow[@]/#tests/$root/tests}" gossamer stackless stacklesslib)
 
 say "mypy --strict on the packages and on tests/typing"
-MYPYPATH=python python -m mypy -p gossamer -p stackless
+MYPYPATH=python python -m mypy -p gossamer -p stackless -p stacklesslib
 python -m mypy --python-executable "$venv/bin/python" tests/typing

@@ -6,7 +6,6 @@ that is not yet there raises NotImplementedError when it is called; "never" does
 import builtins
 import copy
 import gc
-import importlib.util
 import inspect
 import pathlib
 import pickle
@@ -187,11 +186,6 @@ def test_rule_is_not_yet_there(row):
 def test_name_is_not_yet_there(row):
     thing = paused_tasklet() if row.scope == "tasklet" else stackless.channel()
     refused(getattr(thing, row.name), *([()] if row.parameters else []))
-
-
-def test_stacklesslib():
-    assert importlib.util.find_spec("stacklesslib") is None
-    assert "`stacklesslib`" in PAGE.read_text()
 
 
 # ---- differs ----

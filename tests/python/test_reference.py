@@ -1,4 +1,5 @@
 """The reference pages keep up with the code: names in the Python API, texts of errors, environment variables."""
+import importlib
 import pathlib
 import re
 
@@ -27,6 +28,25 @@ def test_name_is_described(name):
 def test_members_are_described(cls):
     members = {name for name in vars(cls) if not name.startswith("_")}
     assert members - SHOWN == set(), f"docs/reference/python-api.md says nothing about these members of {cls.__name__}"
+
+
+# ---- stacklesslib ----
+
+
+def stacklesslib_names():
+    folder = ROOT / "python" / "stacklesslib"
+    for path in sorted(folder.glob("*.py")):
+        module = importlib.import_module(f"stacklesslib.{path.stem}") if path.stem != "__init__" else None
+        for name in getattr(module, "__all__", ()):
+            yield pytest.param(path.stem, name, id=f"{path.stem}.{name}")
+
+
+@pytest.mark.parametrize("module, name", list(stacklesslib_names()))
+def test_stacklesslib_name_is_described(module, name):
+    page = (REFERENCE / "stacklesslib.md").read_text()
+    section = page.split(f"\n## {module}\n")[1].split("\n## ")[0]
+    assert name in re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", section)))
+    assert hasattr(importlib.import_module(f"stacklesslib.{module}"), name)
 
 
 # ---- errors ----

@@ -1,0 +1,1 @@
+"""Drop-in replacements of standard modules, made of tasklets; `stacklesslib.monkeypatch` puts them in place."""
