@@ -248,8 +248,7 @@ static int tasklet_paused(PyTaskletObject *t)
 
 static int tasklet_scheduled(PyTaskletObject *t)
 {
-    int place = tasklet(t)->core.place;
-    return place == GOS_IN_RING || place == GOS_IN_CHANNEL || place == GOS_IN_SELECT;
+    return tasklet(t)->core.place == GOS_IN_RING || gosp_blocked(tasklet(t));
 }
 
 static int tasklet_restorable(PyTaskletObject *t)

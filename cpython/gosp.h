@@ -161,6 +161,13 @@ static inline int gosp_alive(const TaskletObject *t)
     return (t->core.flags & GOS_F_READY) != 0;
 }
 
+/* It waits for somebody: at a channel, for a lock, for a job. */
+static inline int gosp_blocked(const TaskletObject *t)
+{
+    int place = t->core.place;
+    return place == GOS_IN_CHANNEL || place == GOS_IN_SELECT || place == GOS_IN_WAITER;
+}
+
 static inline int gosp_has_stack(const TaskletObject *t)
 {
     return (t->core.flags & (GOS_F_STARTED | GOS_F_READY)) == (GOS_F_STARTED | GOS_F_READY);
@@ -310,6 +317,10 @@ extern PyMethodDef gosp_callback_functions[];
 /* parse.c: arguments of a vectorcall function; out holds the defaults. 0, or -1 with TypeError. n <= 32. */
 int gosp_parse(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, const char *function, const char *const *names,
                int n, int required, PyObject **out);
+
+/* sync/wait.c: what a tasklet in line waits for, borrowed; NULL: it waits for nothing of gossamer.sync */
+PyObject *gosp_sync_waited_for(const TaskletObject *t);
+extern PyMethodDef gosp_sync_functions[];
 
 /* scheduler.c, introspect.c, atomic.c, context.c, tracing.c */
 extern PyMethodDef gosp_scheduler_functions[];

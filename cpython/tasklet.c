@@ -76,6 +76,7 @@ static int tasklet_traverse(PyObject *self, visitproc visit, void *arg)
     }
     if (t->core.place == GOS_IN_CHANNEL)
         Py_VISIT(gosp_channel_of(t->core.wait.channel));
+    Py_VISIT(gosp_sync_waited_for(t));
     size_t n;
     const struct gos_case *cases = gos_select_cases(&t->core, &n);
     for (size_t i = 0; i < n; i++) {
@@ -175,7 +176,7 @@ static PyObject *tasklet_setup(PyObject *self, PyObject *args, PyObject *kwargs)
 
 static int check_runnable(TaskletObject *t)
 {
-    if (t->core.place == GOS_IN_CHANNEL || t->core.place == GOS_IN_SELECT)
+    if (gosp_blocked(t))
         PyErr_SetString(PyExc_RuntimeError, "You cannot run a blocked tasklet");
     else if (!gosp_alive(t))
         PyErr_SetString(PyExc_RuntimeError, "You cannot run an unbound(dead) tasklet");
@@ -206,7 +207,7 @@ int gosp_tasklet_insert(gosp_thread *th, TaskletObject *t)
 int gosp_tasklet_remove(gosp_thread *th, TaskletObject *t)
 {
     const char *problem = NULL;
-    if (t->core.place == GOS_IN_CHANNEL || t->core.place == GOS_IN_SELECT)
+    if (gosp_blocked(t))
         problem = "You cannot remove a blocked tasklet.";
     else if (t->core.sched && (t->core.sched->current == &t->core || t->core.sched->head == &t->core))
         problem = "The current tasklet cannot be removed.";

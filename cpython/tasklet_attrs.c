@@ -69,22 +69,17 @@ static PyObject *get_paused(PyObject *self, void *unused)
     return PyBool_FromLong(gosp_alive(t) && (t->core.place == GOS_NOWHERE || t->core.place == GOS_ASLEEP));
 }
 
-static int blocked(TaskletObject *t)
-{
-    return t->core.place == GOS_IN_CHANNEL || t->core.place == GOS_IN_SELECT;
-}
-
 static PyObject *get_blocked(PyObject *self, void *unused)
 {
     (void)unused;
-    return PyBool_FromLong(blocked((TaskletObject *)self));
+    return PyBool_FromLong(gosp_blocked((TaskletObject *)self));
 }
 
 static PyObject *get_scheduled(PyObject *self, void *unused)
 {
     (void)unused;
     TaskletObject *t = (TaskletObject *)self;
-    return PyBool_FromLong(t->core.place == GOS_IN_RING || blocked(t));
+    return PyBool_FromLong(t->core.place == GOS_IN_RING || gosp_blocked(t));
 }
 
 static PyObject *get_restorable(PyObject *self, void *unused)
@@ -142,7 +137,8 @@ const char *gosp_tasklet_state(TaskletObject *t)
     switch (t->core.place) {
     case GOS_IN_RING: return "ready";
     case GOS_IN_CHANNEL:
-    case GOS_IN_SELECT: return "blocked";
+    case GOS_IN_SELECT:
+    case GOS_IN_WAITER: return "blocked";
     case GOS_ASLEEP: return "sleeping";
     default: break;
     }
@@ -195,6 +191,9 @@ PyObject *gosp_waiting_on(TaskletObject *t)
         return Py_NewRef(t->extras->joining);
     if (t->core.place == GOS_IN_CHANNEL)
         return get_channel((PyObject *)t, NULL);
+    PyObject *lock = gosp_sync_waited_for(t);
+    if (lock)
+        return Py_NewRef(lock);
     size_t n;
     const struct gos_case *cases = gos_select_cases(&t->core, &n);
     if (!cases)
@@ -228,7 +227,7 @@ static int set_tempval(PyObject *self, PyObject *value, void *unused)
         return -1;
     }
     gos_tasklet *t = &((TaskletObject *)self)->core;
-    if ((t->place == GOS_IN_CHANNEL && t->direction < 0) || t->place == GOS_IN_SELECT)
+    if ((t->place == GOS_IN_CHANNEL && t->direction < 0) || t->place == GOS_IN_SELECT || t->place == GOS_IN_WAITER)
         return 0; /* what it is sent goes there, whatever is there now */
     PyObject *old = t->value;
     t->value = Py_NewRef(value);
@@ -334,8 +333,8 @@ static int set_quiet(PyObject *self, PyObject *value, void *unused)
 PyGetSetDef gosp_tasklet_getset[] = {
     {"alive", get_alive, NULL, "It has something to run."},
     {"paused", get_paused, NULL, "Alive, but neither in the run queue nor blocked."},
-    {"blocked", get_blocked, NULL, "It waits on a channel."},
-    {"scheduled", get_scheduled, NULL, "It is in the run queue or in a channel's queue."},
+    {"blocked", get_blocked, NULL, "It waits for a channel, a lock, or a job."},
+    {"scheduled", get_scheduled, NULL, "It is in the run queue, or blocked."},
     {"restorable", get_restorable, NULL, "It does not own C stack: not started, or dead."},
     {"atomic", get_flag, NULL, "It must not be interrupted by run(timeout).", FLAG(GOS_F_ATOMIC)},
     {"ignore_nesting", get_flag, NULL, "It may be interrupted inside nested C calls.", FLAG(GOS_F_IGNORE_NESTING)},
@@ -353,7 +352,8 @@ PyGetSetDef gosp_tasklet_getset[] = {
     {"_channel", get_channel, NULL, "The channel it is blocked on, or None."},
     {"name", get_name, set_name, "For people: tasklet-N unless set. The main tasklet is main."},
     {"state", get_state, NULL, "new, bound, ready, running, blocked, sleeping, paused or dead."},
-    {"waiting_on", get_waiting_on, NULL, "What it waits for: a channel, a list of channels (select), a tasklet (join), or None."},
+    {"waiting_on", get_waiting_on, NULL, "What it waits for: a channel, a list of channels (select), a tasklet (join),\n"
+                                         "an object of gossamer.sync, or None."},
     {"_quiet", get_flag, set_quiet, "True: its error is kept for join and never goes to main; a Group sets it.", FLAG(GOSP_OWNED)},
     {"context_id", gosp_get_context_id, NULL, "id() of its contextvars.Context."},
     {"trace_function", gosp_get_trace, gosp_set_trace, "Its sys.settrace function, or None."},

@@ -219,8 +219,10 @@ class _Graph:
                     kind = "wait in select()"
                 elif hasattr(targets[0], "balance"):
                     kind = f"wait to {self.verb(t, targets[0])} {self.label(targets[0])}"
-                else:
+                elif isinstance(targets[0], _gossamer.tasklet):
                     kind = "wait for other tasklets to end"
+                else:
+                    kind = f"wait for {_say(targets[0])}"
             except Exception:
                 kind = "cannot be described"
             kinds[kind] = kinds.get(kind, 0) + 1
@@ -297,6 +299,12 @@ class _Graph:
             return "no case of the select() can become ready any more: give it a timeout, or block=False."
         if any(isinstance(thing, _gossamer.tasklet) for thing, _ in self.waiters.values()):
             return "the tasklet that is waited for cannot run any more: wake it, kill it, or use join(timeout=...)."
+        locks = [thing for thing, _ in self.waiters.values() if not hasattr(thing, "balance")]
+        if locks:
+            return (
+                f"nobody is left who could release, set, notify or fill {_say(locks[0])}: let its holder go on (a tasklet that is "
+                "paused, or has ended, does not release it), or use a timeout."
+            )
         return "keep one tasklet runnable that can wake the others, or let the wait have a timeout."
 
     def paused(self) -> str:
