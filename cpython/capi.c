@@ -403,7 +403,7 @@ static unsigned long get_current_id(void)
     if (!th)
         return PyThread_get_thread_ident();
     TaskletObject *cur = gosp_current(th);
-    return cur == th->main ? th->thread_id : (unsigned long)_Py_HashPointer(cur);
+    return cur == th->main ? th->thread_id : (unsigned long)gosp_hash_pointer(cur);
 }
 
 static PyObject *run_watchdog_ex(long timeout, int flags)

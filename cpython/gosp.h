@@ -80,6 +80,7 @@ typedef struct gosp_thread {
     PyThreadState *ts;
     TaskletObject *main;
     unsigned long thread_id;
+    gosp_c_stack main_c_stack; /* while main is not current: its bounds */
     /* Between the first switch to a tasklet and its body; and until its first switch away. */
     PyObject *start_args, *start_kwargs; /* and start_func */
     TaskletObject *starting; /* its call's objects may be released at its first switch away: */

@@ -131,7 +131,7 @@ static PyObject *getcurrentid(PyObject *module, PyObject *unused)
     if (!th)
         return NULL;
     TaskletObject *cur = gosp_current(th);
-    return cur == th->main ? PyLong_FromUnsignedLong(th->thread_id) : PyLong_FromSsize_t(_Py_HashPointer(cur));
+    return cur == th->main ? PyLong_FromUnsignedLong(th->thread_id) : PyLong_FromSsize_t(gosp_hash_pointer(cur));
 }
 
 static PyObject *getthreads(PyObject *module, PyObject *unused)

@@ -255,12 +255,8 @@ static PyObject *get_recursion_depth(PyObject *self, void *unused)
 {
     (void)unused;
     TaskletObject *t = (TaskletObject *)self;
-    gosp_state now;
-    if (is_current(t)) {
-        PyThreadState *ts = gosp_thread_of(t->core.sched)->ts;
-        gosp_state_save(&now, ts);
-        return PyLong_FromLong(now.depth);
-    }
+    if (is_current(t))
+        return PyLong_FromLong(GOSP_DEPTH(gosp_thread_of(t->core.sched)->ts));
     return PyLong_FromLong(t->core.flags & GOSP_HAS_STATE ? t->state.depth : 0);
 }
 

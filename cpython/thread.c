@@ -26,6 +26,8 @@ static inline void leave_state(gosp_thread *th, TaskletObject *from)
 {
     PyThreadState *ts = th->ts;
     from->context = ts->context;
+    if (GOSP_UNLIKELY(from == th->main))
+        gosp_c_stack_leave_main(&th->main_c_stack, ts);
     if (from->core.place != GOS_IN_RING && gosp_alive(from))
         gosp_track(from);
     if (GOSP_LIKELY(from->core.flags & GOSP_HAS_STATE))
@@ -49,12 +51,16 @@ static inline void enter_state(gosp_thread *th, TaskletObject *to)
             th->start_func = to->fresh.func;
             th->start_args = to->fresh.args;
             th->start_kwargs = to->fresh.kwargs;
-            gosp_state_start(&to->state);
+            gosp_state_start(&to->state, ts);
             to->core.flags |= GOSP_HAS_STATE;
         }
         if (GOSP_UNLIKELY(unusual & GOS_F_ATOMIC))
             gosp_atomic_follow(th, (to->core.flags & GOS_F_ATOMIC) != 0);
     }
+    if (GOSP_LIKELY(to != th->main))
+        gosp_c_stack_enter(to->core.slot, ts); /* a fresh one has none yet: begin() does it again */
+    else
+        gosp_c_stack_enter_main(&th->main_c_stack, ts);
     gosp_state_restore(&to->state, ts);
     PyObject *context = to->context;
     if (context != ts->context) {
@@ -124,6 +130,7 @@ static __attribute__((noinline)) PyObject *begin(gosp_thread *th, TaskletObject 
 {
     PyObject *func = th->start_func, *args = th->start_args, *kwargs = th->start_kwargs, *value = t->core.value;
     size_t bytes;
+    gosp_c_stack_enter(t->core.slot, th->ts); /* not earlier: now it is known which */
     t->core.value = NULL;
     th->start_func = th->start_args = th->start_kwargs = NULL;
     void *chunk = gosp_chunk_alloc(th, func, &bytes);
@@ -379,7 +386,7 @@ static gosp_thread *thread_new(PyThreadState *ts)
         return NULL;
     }
     main->core.flags |= GOSP_HAS_STATE;
-    gosp_state_start(&main->state);
+    gosp_state_start(&main->state, ts);
     th->main = main;
     th->ts = ts;
     th->thread_id = ts->thread_id;

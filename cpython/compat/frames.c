@@ -1,4 +1,4 @@
-/* compat/frames.c - the frames of suspended tasklets: visiting, bridging, showing; and the self-check.
+/* compat/frames.c - the frames of suspended tasklets: visiting, bridging, showing.
  *
  * A suspended tasklet's frames form a chain over `previous`, innermost first. From 3.12 on the chain also
  * runs through entry frames, one for each evaluation loop, that lie on the C stack; once the stack bytes are
@@ -13,53 +13,33 @@
 #include <dlfcn.h>
 #include <link.h>
 
-#include <internal/pycore_context.h>
-#include <internal/pycore_frame.h>
-#include <internal/pycore_interp.h>
-#include <internal/pycore_runtime.h>
+#include "frame.h"
 #undef Py_BUILD_CORE
 
 #include "state.h"
 
-typedef struct _PyInterpreterFrame frame;
-
-#if PY_VERSION_HEX < 0x030C0000
-PyThreadState *const *gosp_current_ts;
-#define FRAME_FUNC(f) ((PyObject *)(f)->f_func)
-#define FRAME_CODE(f) ((PyObject *)(f)->f_code)
-#define IS_ENTRY_FRAME(f) 0
-#elif PY_VERSION_HEX < 0x030D0000
-#define FRAME_FUNC(f) (f)->f_funcobj
-#define FRAME_CODE(f) ((PyObject *)(f)->f_code)
-#define IS_ENTRY_FRAME(f) ((f)->owner == FRAME_OWNED_BY_CSTACK)
-#else
-#define FRAME_FUNC(f) (f)->f_funcobj
-#define FRAME_CODE(f) (f)->f_executable
-#define IS_ENTRY_FRAME(f) ((f)->owner == FRAME_OWNED_BY_CSTACK)
-#endif
-
-int gosp_c_recursion_limit;
-
 /* ---- the garbage collector's view ---- */
 
-static PyCodeObject *frame_code(const frame *f)
-{
-    return (PyCodeObject *)FRAME_CODE(f);
-}
-
-/* How much of localsplus holds references now: the value stack of a frame that is inside a C call is not
- * recorded, and only counts when one of the gosp_frames_note_... found its end. */
+/* How much of localsplus holds references now. Up to 3.13 the value stack of a frame that is inside a C call is
+ * not recorded, and only counts when one of the gosp_frames_note_... found its end. */
 static Py_ssize_t live_slots(const frame *f, const gosp_state *st, int innermost)
 {
+    PyCodeObject *code = frame_code(f);
+#if PY_VERSION_HEX < 0x030E0000
     if (f->stacktop >= 0)
         return f->stacktop;
-    PyCodeObject *code = frame_code(f);
     if (innermost && st->eval_top) {
         Py_ssize_t n = st->eval_top - (PyObject **)f->localsplus;
         if (n >= code->co_nlocalsplus && n <= code->co_nlocalsplus + code->co_stacksize)
             return n;
     }
     return code->co_nlocalsplus;
+#else
+    (void)st;
+    (void)innermost;
+    Py_ssize_t n = f->stackpointer ? f->stackpointer - f->localsplus : code->co_nlocalsplus;
+    return n >= 0 && n <= code->co_nlocalsplus + code->co_stacksize ? n : code->co_nlocalsplus;
+#endif
 }
 
 int gosp_frames_traverse(const gosp_state *st, visitproc visit, void *arg)
@@ -71,17 +51,18 @@ int gosp_frames_traverse(const gosp_state *st, visitproc visit, void *arg)
         if (f->owner == FRAME_OWNED_BY_THREAD) {
             Py_VISIT(f->frame_obj);
             Py_VISIT(f->f_locals);
-            Py_VISIT(FRAME_FUNC(f));
-            Py_VISIT(FRAME_CODE(f));
             Py_ssize_t n = live_slots(f, st, innermost);
             for (Py_ssize_t i = 0; i < n; i++)
-                Py_VISIT(f->localsplus[i]);
+                Py_VISIT(REF_OWNED(f->localsplus[i]));
+            Py_VISIT(REF_OWNED(FRAME_FUNC(f)));
+            Py_VISIT(REF_OWNED(FRAME_EXECUTABLE(f)));
         }
         innermost = 0;
     }
     return 0;
 }
 
+#if PY_VERSION_HEX < 0x030E0000
 static frame *running_frame(PyThreadState *ts)
 {
 #if PY_VERSION_HEX < 0x030D0000
@@ -90,16 +71,6 @@ static frame *running_frame(PyThreadState *ts)
     frame *f = ts->current_frame;
 #endif
     return f && !IS_ENTRY_FRAME(f) ? f : NULL;
-}
-
-static PyObject **stack_begin(frame *f)
-{
-    return (PyObject **)f->localsplus + frame_code(f)->co_nlocalsplus;
-}
-
-static PyObject **stack_end(frame *f)
-{
-    return stack_begin(f) + frame_code(f)->co_stacksize;
 }
 
 /* Do args lie on the value stack of f, with two more words below them? */
@@ -137,7 +108,7 @@ void gosp_frames_note_function(gosp_state *st, PyThreadState *ts, void *meth, Py
 static const char *eval_begin, *eval_end;
 
 /* Where the evaluation loop's code lies. */
-static void find_eval_loop(void)
+void gosp_frames_init(void)
 {
     Dl_info info;
     ElfW(Sym) *symbol = NULL;
@@ -162,6 +133,12 @@ void gosp_frames_note_iteration(gosp_state *st, PyThreadState *ts, PyObject *sel
         }
     }
 }
+
+#else
+void gosp_frames_init(void)
+{
+}
+#endif
 
 size_t gosp_code_words(PyObject *op)
 {
@@ -268,7 +245,7 @@ size_t gosp_frames_used(const gosp_state *st, PyObject **code)
     frame *outermost = (frame *)&chunk->data[1];
     if (chunk == st->chunk && (PyObject **)outermost >= st->top)
         return 0;
-    *code = FRAME_CODE(outermost);
+    *code = (PyObject *)frame_code(outermost);
     return used;
 }
 
@@ -293,46 +270,4 @@ int gosp_finalizing(void)
 #else
     return Py_IsFinalizing();
 #endif
-}
-
-/* ---- self-check ---- */
-
-static int layout_error(const char *what)
-{
-    PyErr_Format(PyExc_ImportError,
-                 "gossamer was compiled for Python %s and does not fit this Python %.20s (%s): reinstall it for this "
-                 "interpreter",
-                 PY_VERSION, Py_GetVersion(), what);
-    return -1;
-}
-
-int gosp_compat_init(void)
-{
-    PyThreadState *ts = PyThreadState_Get();
-    find_eval_loop();
-    if ((Py_Version >> 16) != (PY_VERSION_HEX >> 16))
-        return layout_error("another minor version");
-#if PY_VERSION_HEX < 0x030C0000
-    gosp_current_ts = (PyThreadState *const *)&_PyRuntime.gilstate.tstate_current;
-#else
-    /* A fresh thread state shows the limit as this interpreter was built with; headers have been wrong. */
-    PyThreadState *fresh = PyThreadState_New(ts->interp);
-    if (!fresh) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    gosp_c_recursion_limit = fresh->c_recursion_remaining;
-    PyThreadState_Clear(fresh);
-    PyThreadState_Delete(fresh);
-    if (gosp_c_recursion_limit < ts->c_recursion_remaining || gosp_c_recursion_limit > 1000000)
-        return layout_error("C recursion counter");
-#endif
-    if (!gosp_ts_is_current(ts))
-        return layout_error("current thread state");
-    _PyStackChunk *chunk = ts->datastack_chunk;
-    if (chunk && !((char *)ts->datastack_top >= (char *)chunk && (char *)ts->datastack_limit == (char *)chunk + chunk->size))
-        return layout_error("data stack");
-    if (!ts->exc_info)
-        return layout_error("exception stack");
-    return 0;
 }

@@ -37,6 +37,16 @@ static inline PyObject *gosp_ts_dict(PyThreadState *ts)
     return ts->dict;
 }
 
+/* Public since 3.13. */
+static inline Py_hash_t gosp_hash_pointer(const void *p)
+{
+#if PY_VERSION_HEX < 0x030D0000
+    return _Py_HashPointer(p);
+#else
+    return Py_HashPointer(p);
+#endif
+}
+
 /* ts->context changed: contextvars cache values by this counter. */
 static inline void gosp_context_changed(PyThreadState *ts)
 {

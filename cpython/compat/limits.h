@@ -121,6 +121,62 @@ static inline void gosp_c_limits_recover(PyThreadState *ts, const gosp_c_limits 
     ts->c_recursion_remaining = saved->remaining;
 }
 
+#elif GOSP_C_RECURSION == GOSP_C_RECURSION_BOUNDS
+
+typedef gosp_c_stack gosp_c_limits;
+
+/* The bounds are those of the stack, so recursion goes on for as long as there is any. */
+static inline int gosp_c_room_below(PyThreadState *ts, size_t bytes)
+{
+    (void)ts;
+    (void)bytes;
+    return 0;
+}
+
+static inline void gosp_c_limits_enter(PyThreadState *ts, gosp_c_limits *saved, const char *low, const char *here)
+{
+    gosp_c_stack *bounds = gosp_c_stack_of(ts);
+    *saved = *bounds;
+    bounds->top = (uintptr_t)here + 1;
+    bounds->hard_limit = (uintptr_t)low + gosp_c_stack_margin;
+    bounds->soft_limit = bounds->hard_limit + gosp_c_stack_margin;
+}
+
+static inline void gosp_c_limits_leave(PyThreadState *ts, const gosp_c_limits *saved)
+{
+    *gosp_c_stack_of(ts) = *saved;
+}
+
+/* CPython knows how much is left. */
+static inline int gosp_c_limits_lower(PyThreadState *ts, const char *low, const char *here)
+{
+    (void)ts;
+    (void)low;
+    (void)here;
+    return 0;
+}
+
+static inline void gosp_c_limits_raise(PyThreadState *ts, int by)
+{
+    (void)ts;
+    (void)by;
+}
+
+/* No room at all: the next evaluation finds itself below the soft limit, though not by so much that CPython would take
+ * the bounds for those of another stack. */
+static inline __attribute__((always_inline)) void gosp_c_limits_exhaust(PyThreadState *ts, gosp_c_limits *saved)
+{
+    gosp_c_stack *bounds = gosp_c_stack_of(ts);
+    *saved = *bounds;
+    bounds->soft_limit = (uintptr_t)__builtin_frame_address(0) + 1;
+    bounds->hard_limit = bounds->soft_limit - 2 * gosp_c_stack_margin;
+}
+
+static inline void gosp_c_limits_recover(PyThreadState *ts, const gosp_c_limits *saved)
+{
+    *gosp_c_stack_of(ts) = *saved;
+}
+
 #else
 #error "cpython/compat/limits.h does not know how this CPython bounds recursion in C: say so with GOSP_C_RECURSION in py3NN.h, and add a branch here."
 #endif

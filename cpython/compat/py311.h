@@ -8,7 +8,7 @@
 #define GOSP_STATE_FIELDS(F)                                                                                   \
     F(_PyCFrame *, cframe, ts->cframe, ts->cframe = v, &st->root_cframe)                                       \
     F(struct _PyInterpreterFrame *, frame, ts->cframe->current_frame, (void)v, NULL)                           \
-    F(int, depth, ts->recursion_limit - ts->recursion_remaining, ts->recursion_remaining = ts->recursion_limit - v, 0) \
+    F(int, depth, GOSP_DEPTH(ts), ts->recursion_remaining = ts->recursion_limit - v, 0)                        \
     F(int, trash_nesting, ts->trash_delete_nesting, ts->trash_delete_nesting = v, 0)                           \
     F(_PyErr_StackItem *, exc_info, ts->exc_info, ts->exc_info = v, &st->exc_state)                            \
     F(_PyStackChunk *, chunk, ts->datastack_chunk, ts->datastack_chunk = v, NULL)                              \
@@ -17,6 +17,7 @@
 /* How recursion in C is bounded, see limits.h. */
 #define GOSP_C_RECURSION GOSP_C_RECURSION_SHARED
 
+#define GOSP_DEPTH(ts) ((ts)->recursion_limit - (ts)->recursion_remaining)
 #define GOSP_TS_EVENT(ts) (ts)->tracing_what
 #define GOSP_NO_EVENT 0
 

@@ -11,8 +11,7 @@
 #define GOSP_STATE_FIELDS(F)                                                                                   \
     F(_PyCFrame *, cframe, ts->cframe, ts->cframe = v, &st->root_cframe)                                       \
     F(struct _PyInterpreterFrame *, frame, ts->cframe->current_frame, (void)v, NULL)                           \
-    F(int, depth, ts->py_recursion_limit - ts->py_recursion_remaining,                                         \
-      ts->py_recursion_remaining = ts->py_recursion_limit - v, 0)                                              \
+    F(int, depth, GOSP_DEPTH(ts), ts->py_recursion_remaining = ts->py_recursion_limit - v, 0)                  \
     F(int, c_depth, gosp_c_recursion_limit - ts->c_recursion_remaining,                                        \
       ts->c_recursion_remaining = gosp_c_recursion_limit - v, 0)                                               \
     F(int, trash_nesting, ts->trash.delete_nesting, ts->trash.delete_nesting = v, 0)                           \
@@ -23,6 +22,7 @@
 /* How recursion in C is bounded, see limits.h. */
 #define GOSP_C_RECURSION GOSP_C_RECURSION_COUNTER
 
+#define GOSP_DEPTH(ts) ((ts)->py_recursion_limit - (ts)->py_recursion_remaining)
 #define GOSP_TS_EVENT(ts) (ts)->what_event
 #define GOSP_NO_EVENT (-1)
 

@@ -12,8 +12,7 @@
 /* F(type, field, what is saved from ts, how v goes back to ts, what a new tasklet starts with) */
 #define GOSP_STATE_FIELDS(F)                                                                                   \
     F(struct _PyInterpreterFrame *, frame, ts->current_frame, ts->current_frame = v, NULL)                     \
-    F(int, depth, ts->py_recursion_limit - ts->py_recursion_remaining,                                         \
-      ts->py_recursion_remaining = ts->py_recursion_limit - v, 0)                                              \
+    F(int, depth, GOSP_DEPTH(ts), ts->py_recursion_remaining = ts->py_recursion_limit - v, 0)                  \
     F(int, c_depth, gosp_c_recursion_limit - ts->c_recursion_remaining,                                        \
       ts->c_recursion_remaining = gosp_c_recursion_limit - v, 0)                                               \
     F(_PyErr_StackItem *, exc_info, ts->exc_info, ts->exc_info = v, &st->exc_state)                            \
@@ -23,6 +22,7 @@
 /* How recursion in C is bounded, see limits.h. */
 #define GOSP_C_RECURSION GOSP_C_RECURSION_COUNTER
 
+#define GOSP_DEPTH(ts) ((ts)->py_recursion_limit - (ts)->py_recursion_remaining)
 #define GOSP_TS_EVENT(ts) (ts)->what_event
 #define GOSP_NO_EVENT (-1)
 

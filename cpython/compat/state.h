@@ -11,15 +11,20 @@
 
 #define GOSP_C_RECURSION_SHARED 1  /* by the counter of Python's own limit */
 #define GOSP_C_RECURSION_COUNTER 2 /* by a counter of its own */
+#define GOSP_C_RECURSION_BOUNDS 3  /* by the bounds of the stack, see c_stack.h */
 
-#if PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
+#if PY_VERSION_HEX >= 0x030F0000 && PY_VERSION_HEX < 0x03100000
+#include "py315.h"
+#elif PY_VERSION_HEX >= 0x030E0000 && PY_VERSION_HEX < 0x030F0000
+#include "py314.h"
+#elif PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
 #include "py313.h"
 #elif PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
 #include "py312.h"
 #elif PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030C0000
 #include "py311.h"
 #else
-#error "Gossamer supports CPython 3.11, 3.12 and 3.13: another minor needs its table, cpython/compat/py3NN.h."
+#error "Gossamer supports CPython 3.11 to 3.15: another minor needs its table, cpython/compat/py3NN.h."
 #endif
 
 struct _PyInterpreterFrame;
@@ -43,7 +48,7 @@ typedef struct gosp_trace {
 /* Import-time facts; gosp_compat_init fails with ImportError if this interpreter's layout is not the one
  * we were compiled for. */
 int gosp_compat_init(void);
-extern int gosp_c_recursion_limit;
+extern int gosp_c_recursion_limit; /* 3.12 and 3.13 */
 
 /* Is ts the state of the running thread? PyThreadState_Get costs three times as much. */
 static inline int gosp_ts_is_current(PyThreadState *ts);
@@ -68,8 +73,9 @@ static inline void gosp_state_restore(gosp_state *st, PyThreadState *ts)
     ts->datastack_limit = chunk ? (PyObject **)((char *)chunk + chunk->size) : NULL;
 }
 
-static inline void gosp_state_start(gosp_state *st)
+static inline void gosp_state_start(gosp_state *st, PyThreadState *ts)
 {
+    (void)ts;
     memset(st, 0, sizeof *st);
 #define FIELD(type, name, save, restore, start) st->name = start;
     GOSP_STATE_FIELDS(FIELD)
@@ -155,17 +161,27 @@ PyObject *gosp_frames_innermost(gosp_state *st, PyThreadState *ts);
 /* Bytes of data stack in use, the code object of the outermost frame in *code (borrowed), or 0. */
 size_t gosp_frames_used(const gosp_state *st, PyObject **code);
 
+/* Once, at import. */
+void gosp_frames_init(void);
+
 /* Words of data stack that a call of the code takes. */
 size_t gosp_code_words(PyObject *code);
 
 /* The running frame has called into us: remember where its value stack ends, if that can be known for
- * sure, so that the collector sees all of it while the tasklet waits.
+ * sure, so that the collector sees all of it while the tasklet waits. From 3.14 on CPython does it.
  * note_method: args are those of a call of a method of self; note_function: of function `meth`;
  * note_iteration: self's tp_iternext was called, and returns to `caller`. */
+#if PY_VERSION_HEX < 0x030E0000
 void gosp_frames_note_method(gosp_state *st, PyThreadState *ts, PyObject *self, PyObject *const *args, Py_ssize_t nargs);
 void gosp_frames_note_function(gosp_state *st, PyThreadState *ts, void *meth, PyObject *const *args, Py_ssize_t nargs);
 void gosp_frames_note_iteration(gosp_state *st, PyThreadState *ts, PyObject *self, const void *caller);
+#else
+#define gosp_frames_note_method(st, ts, self, args, nargs) ((void)(ts))
+#define gosp_frames_note_function(st, ts, meth, args, nargs) ((void)(ts))
+#define gosp_frames_note_iteration(st, ts, self, caller) ((void)(ts))
+#endif
 
+#include "c_stack.h"
 #include "inline.h"
 
 #endif

@@ -83,6 +83,37 @@ gosi_arch_switch_via:
     .cfi_endproc
     .size   gosi_arch_switch_via, .-gosi_arch_switch_via
 
+/* void gosi_arch_call_on(char *stack, void (*call)(void *), void *arg, void **near)
+ *
+ * ebp keeps the way back, so debuggers and C++ exceptions pass through as through any call. */
+    .globl  gosi_arch_call_on
+    .hidden gosi_arch_call_on
+    .type   gosi_arch_call_on, @function
+    .p2align 4
+gosi_arch_call_on:
+    .cfi_startproc
+    pushl   %ebp
+    .cfi_adjust_cfa_offset 4
+    .cfi_rel_offset ebp, 0
+    movl    %esp, %ebp
+    .cfi_def_cfa_register ebp
+    movl    8(%ebp), %edx
+    movl    12(%ebp), %ecx
+    movl    20(%ebp), %eax
+    movl    %esp, (%eax)
+    movl    16(%ebp), %eax
+    movl    %edx, %esp
+    andl    $-16, %esp
+    subl    $12, %esp
+    pushl   %eax
+    call    *%ecx
+    movl    %ebp, %esp
+    popl    %ebp
+    .cfi_def_cfa esp, 4
+    ret
+    .cfi_endproc
+    .size   gosi_arch_call_on, .-gosi_arch_call_on
+
 /* Where a new stack is resumed: ebx holds the tasklet. Unwinders stop here. */
     .globl  gosi_arch_start
     .hidden gosi_arch_start

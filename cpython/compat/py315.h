@@ -1,0 +1,32 @@
+/* compat/py315.h - CPython 3.15. As 3.14, but a chain of frames ends at a base frame in the thread state,
+ * by which profilers know that they have seen all of it. */
+#ifndef GOSP_COMPAT_PY3NN_H
+#define GOSP_COMPAT_PY3NN_H
+
+#ifdef Py_GIL_DISABLED
+#error "Gossamer needs a CPython with a global interpreter lock: free-threaded builds are not supported yet."
+#endif
+
+#define GOSP_STATE_EXTRA void *bridged; /* while evicted: the innermost entry frame that was bridged */
+
+/* F(type, field, what is saved from ts, how v goes back to ts, what a new tasklet starts with)
+ * The executor: CPython frees an executor without references unless some thread state is inside it. A
+ * suspended tasklet is inside one that no thread state names, so it holds a reference. */
+#define GOSP_STATE_FIELDS(F)                                                                                   \
+    F(struct _PyInterpreterFrame *, frame, ts->current_frame, ts->current_frame = v, ts->base_frame)           \
+    F(int, depth, GOSP_DEPTH(ts), ts->py_recursion_remaining = ts->py_recursion_limit - v, 0)                  \
+    F(PyObject *, executor, Py_XNewRef(ts->current_executor), (ts->current_executor = v, Py_XDECREF(v)), NULL) \
+    F(_PyErr_StackItem *, exc_info, ts->exc_info, ts->exc_info = v, &st->exc_state)                            \
+    F(_PyStackChunk *, chunk, ts->datastack_chunk, ts->datastack_chunk = v, NULL)                              \
+    F(PyObject **, top, ts->datastack_top, ts->datastack_top = v, NULL)
+
+/* How recursion in C is bounded, see limits.h and c_stack.h. */
+#define GOSP_C_RECURSION GOSP_C_RECURSION_BOUNDS
+
+#define GOSP_DEPTH(ts) ((ts)->py_recursion_limit - (ts)->py_recursion_remaining)
+#define GOSP_TS_EVENT(ts) (ts)->what_event
+#define GOSP_NO_EVENT (-1)
+
+#define GOSP_ENTRY_FRAMES_ON_C_STACK 1
+
+#endif
