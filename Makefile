@@ -10,21 +10,24 @@ VENV    := .venv-$(VERSION)
 # What a shell has set up for another Python must not reach ours.
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP
 
-.PHONY: help demo test bench core asan tsan torture valgrind aarch64 typing venv install clean
+.PHONY: help demo test test-all bench core asan tsan torture valgrind aarch64 i386 typing venv install wheels clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo       see it work: an index of the standard library, then a million tasklets"
 	@echo "make test       all tests for one Python (C and Python); ends within ten minutes"
+	@echo "make test-all   the same for Python 3.11 to 3.15; fetches those that are not there (Debian)"
 	@echo "make bench      the figures, beside greenlet, asyncio and Go"
 	@echo "make core       the C library alone, with its tests and examples; no Python inside"
 	@echo "make asan       tests under the address and undefined-behaviour sanitizers"
 	@echo "make torture    tests that evict at each switch and make allocations fail"
 	@echo "make valgrind   C tests and a small set of Python tests under valgrind"
 	@echo "make aarch64    cross-compile the core and run its tests under qemu"
+	@echo "make i386       build the core with 32-bit pointers and run its tests"
 	@echo "make typing     check the stubs against the modules, and the typing examples"
+	@echo "make wheels     dist/: a wheel for each Python, and the source package, all tried out"
 	@echo "make install    build and install into .venv-X.Y only"
-	@echo "make clean      remove build/ and .venv-*/"
+	@echo "make clean      remove build/, dist/ and .venv-*/"
 	@echo
 	@echo "PYTHON=python3.13   which Python (now: $(PYTHON), $(if $(VERSION),version $(VERSION),not found))"
 	@echo "ARGS='-k channel'   more arguments for pytest, the demo or the bench"
@@ -41,6 +44,12 @@ demo: install
 test: core install
 	@tools/check.sh python $(PYTHON) $(ARGS)
 
+test-all:
+	@tools/test-all.sh $(ARGS)
+
+wheels:
+	@tools/make-wheels.sh
+
 core: venv
 	@tools/build.sh core $(PYTHON)
 	@tools/check.sh core $(PYTHON)
@@ -49,7 +58,7 @@ asan torture valgrind: venv
 	@tools/build.sh $@ $(PYTHON)
 	@tools/check.sh $@ $(PYTHON) $(ARGS)
 
-tsan aarch64: venv
+tsan aarch64 i386: venv
 	@tools/build.sh $@ $(PYTHON)
 	@tools/check.sh $@ $(PYTHON)
 
@@ -61,4 +70,4 @@ bench: install
 	@$(VENV)/bin/python bench/run.py $(ARGS)
 
 clean:
-	rm -rf build .venv-3.*
+	rm -rf build dist .venv-3.*

@@ -5,6 +5,7 @@
 # build/VARIANT-X.Y/site, for PYTHONPATH.
 #   core       the C library, tests and examples, without Python
 #   aarch64    the same, cross-compiled; the tests run under qemu-user
+#   i386       the same with pointers of 32 bits
 #   asan       address and undefined-behaviour sanitizers, own stacks
 #   tsan       thread sanitizer, the C core alone, own stacks
 #   torture    eviction at each switch, failing allocations, debug checks
@@ -23,6 +24,7 @@ options=()
 case $variant in
     core)     with_python=false options=(-Dpython=false) ;;
     aarch64)  with_python=false options=(-Dpython=false --cross-file tools/aarch64.cross) ;;
+    i386)     with_python=false options=(-Dpython=false --cross-file tools/i386.cross) ;;
     asan)     options=(-Db_sanitize=address,undefined -Db_lundef=false -Dstacks=own -Dchecks=true
                        -Dbuildtype=debugoptimized -Db_lto=false) ;;
     tsan)     with_python=false

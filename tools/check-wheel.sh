@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Usage: check-wheel.sh PYTHON
-# `pip install .` as a user does it: new environment, build isolation, nothing
-# of the development set-up; then the package is used from another folder.
+# Usage: check-wheel.sh PYTHON [WHEEL]
+# `pip install .` (or of a finished wheel) as a user does it: new environment, build
+# isolation, nothing of the development set-up; then the package is used from another folder.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -10,9 +10,10 @@ version=$(python_version "$python")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-say "pip install . into a new environment of Python $version"
+what=${2:-.}
+say "pip install $(basename "$what") into a new environment of Python $version"
 "$python" -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install --quiet .
+"$work/venv/bin/python" -m pip install --quiet "$what"
 cd "$work"
 
 say "using it from another folder"

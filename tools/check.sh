@@ -49,6 +49,9 @@ case $what in
     aarch64)
         c_tests build/aarch64 --timeout-multiplier 10
         ;;
+    i386)
+        c_tests build/i386
+        ;;
     tsan)
         TSAN_OPTIONS=halt_on_error=1 GOSSAMER_STACKS=own c_tests build/tsan
         ;;

@@ -13,15 +13,22 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 # jobs: what to hand to ninja; JOBS=1 make ... for a small machine.
 jobs=${JOBS:-$(nproc 2>/dev/null || echo 2)}
 
+supported="3.11 3.12 3.13 3.14 3.15"
+
+# Can this Python compile its traces (PYTHON_JIT=1)?
+has_jit() {
+    "$1" -c 'import sys; sys.exit(not (hasattr(sys, "_jit") and sys._jit.is_available()))'
+}
+
 # "3.12", or a sentence and failure when this Python will not do.
 python_version() {
     local python=$1 version
     command -v "$python" >/dev/null ||
         die "there is no '$python' here: install Python 3.11 or newer, or name one, for instance make PYTHON=/usr/bin/python3.12"
     version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-    case $version in
-        3.11|3.12|3.13) echo "$version" ;;
-        *) die "Gossamer runs on Python 3.11, 3.12 and 3.13, and '$python' is $version: choose another, for instance make PYTHON=python3.13" ;;
+    case " $supported " in
+        *" $version "*) echo "$version" ;;
+        *) die "Gossamer runs on Python 3.11 to 3.15, and '$python' is $version: choose another, for instance make PYTHON=python3.13" ;;
     esac
 }
 
