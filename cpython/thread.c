@@ -320,6 +320,22 @@ static void orphan_all(gosp_thread *th)
     Py_DECREF(list);
 }
 
+/* At the end of the interpreter tasklets stay as they are; only the thread state goes. */
+static void cut_all(gosp_thread *th)
+{
+    PyObject *list = gosp_list_tasklets(th);
+    if (!list) {
+        PyErr_Clear();
+        return;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
+        TaskletObject *t = (TaskletObject *)PyList_GET_ITEM(list, i);
+        if ((t->core.flags & GOSP_HAS_STATE) && &t->core != th->sched.current)
+            gosp_frames_cut(&t->state, th->ts);
+    }
+    Py_DECREF(list);
+}
+
 static void end_thread(PyObject *capsule)
 {
     gosp_thread *th = PyCapsule_GetPointer(capsule, guard_name);
@@ -329,6 +345,8 @@ static void end_thread(PyObject *capsule)
     if (gosp_finalizing()) {
         /* The exit handler has killed what could be killed. Whoever survived is still to be seen by the last
          * collections: so the stacks, and this record, stay until the process ends. */
+        if (GOSP_FRAMES_NEED_CUT)
+            cut_all(th);
         th->ended = 1;
         gosp_ticker_stop();
         PyErr_Restore(type, value, traceback);

@@ -199,6 +199,19 @@ void gosp_frames_restored(gosp_state *st)
 }
 #endif
 
+void gosp_frames_cut(gosp_state *st, PyThreadState *ts)
+{
+#if GOSP_FRAMES_NEED_CUT
+    frame **link = &st->frame;
+    while (*link && *link != ts->base_frame)
+        link = &(*link)->previous;
+    *link = NULL;
+#else
+    (void)st;
+    (void)ts;
+#endif
+}
+
 /* ---- introspection ---- */
 
 static frame *first_complete(frame *f)

@@ -155,6 +155,10 @@ int gosp_frames_traverse(const gosp_state *st, visitproc visit, void *arg);
 void gosp_frames_evicting(gosp_state *st, const char *near_edge, const char *far_edge);
 void gosp_frames_restored(gosp_state *st);
 
+/* The thread state is about to be freed, and the suspended tasklet will outlive it: let go of what lies in it. */
+#define GOSP_FRAMES_NEED_CUT (PY_VERSION_HEX >= 0x030F0000)
+void gosp_frames_cut(gosp_state *st, PyThreadState *ts);
+
 /* New reference to the innermost frame object of a suspended tasklet, or NULL without an error. */
 PyObject *gosp_frames_innermost(gosp_state *st, PyThreadState *ts);
 
