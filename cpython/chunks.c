@@ -5,9 +5,9 @@
  * same code were seen to use when they were evicted, a tight fit, once there are many tasklets (memory
  * matters) and a comfortable KiB before (calls beyond the chunk cost a 16 KiB chunk for their duration).
  */
-#include <pthread.h>
-
 #include "gosp.h"
+
+#include <pthread.h>
 
 enum {
     TABLE = 256,        /* a power of two */

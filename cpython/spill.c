@@ -13,9 +13,9 @@
  *   the GIL, from a thread that ends.
  * Locking: the GIL, but for that store.
  */
-#include <pthread.h>
-
 #include "spill.h"
+
+#include <pthread.h>
 
 static const size_t least_segment = 256 * GOSP_KIB; /* see deep.c, where it bounds what can be asked for */
 static const size_t floor_bytes = 24 * GOSP_KIB;    /* without segments: go on in place down to this */

@@ -12,11 +12,12 @@
  * Locking: `keepers` and what the ticker reads of gosp_thread under gosp_gil_lock(); that inside ticker.lock.
  * fork() takes ticker.lock, so it never finds the ticker in the middle of something.
  */
+#include "compat/gil.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <time.h>
 
-#include "compat/gil.h"
 #include "gosp.h"
 
 enum {

@@ -30,4 +30,11 @@
 
 #define GOSP_ENTRY_FRAMES_ON_C_STACK 1
 
+/* The GIL, for gil.c: where it is, who has it, and the flag by which a waiting thread asks for it. */
+#define GOSP_GIL(interp) (interp)->ceval.gil
+#define GOSP_GIL_HOLDER(gil) ((PyThreadState *)_Py_atomic_load_ptr_relaxed(&(gil)->last_holder))
+#define GOSP_GIL_LOCKED(gil) _Py_atomic_load_int_relaxed(&(gil)->locked)
+#define GOSP_DROP_REQUESTED(ts) _Py_eval_breaker_bit_is_set(ts, _PY_GIL_DROP_REQUEST_BIT)
+#define GOSP_DROP_REQUEST_CLEAR(ts) _Py_unset_eval_breaker_bit(ts, _PY_GIL_DROP_REQUEST_BIT)
+
 #endif
