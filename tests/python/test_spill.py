@@ -182,10 +182,10 @@ def test_nesting_in_c_alone(size, depth):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_nesting_in_c_without_end(size):
-    """CPython's own counters fit the segment: an error, no crash."""
+    """CPython's own counters, or from 3.14 on its bounds, fit the segment: an error, no crash."""
     def body():
         nested = []
-        for _ in range(50_000):
+        for _ in range(50_000 if sys.version_info < (3, 14) else 500_000):
             nested = [nested]
         with pytest.raises(RecursionError):
             repr(nested)
@@ -309,7 +309,7 @@ class TestArming:
     def test_never_by_itself(self):
         before = gossamer.get_spill()
         assert before["armed"] is False
-        on_thread(64 * KIB, through_sorted, 5)
+        on_thread(64 * KIB, through_sorted, 2)
         assert gossamer.get_spill() == before
 
     def test_blocks_nest(self):
