@@ -28,7 +28,7 @@ static void nothing(struct toy *t)
 
 static void sleeper(struct toy *t)
 {
-    CHECK_OK(toy_sleep(&w, gos_now() + (t->arg ? (long)t->arg : 1000000)));
+    CHECK_OK(toy_sleep(&w, gos_now() + (t->arg ? (long)t->arg : 20000000 * test_slowness())));
 }
 
 static void receiver(struct toy *t)
@@ -122,7 +122,7 @@ static int idle_settles(struct world *world, int64_t deadline_ns)
 CASE(idle_hook_settles_after_the_end_of_a_tasklet)
 {
     open_all(&(struct gos_config){.max_slots = 2});
-    toy_start(&w, 'A', sleeper, (void *)3000000L);
+    toy_start(&w, 'A', sleeper, NULL);
     toy_start(&w, 'B', nothing, NULL);
     w.on_idle = idle_settles;
     CHECK_OK(toy_run(&w));
