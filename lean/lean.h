@@ -36,7 +36,7 @@ enum {
     LEAN_KIND = 3,       /* bits of `state` that hold the kind */
     LEAN_INDEXED = 4,    /* bit of `state`: the block starts with a struct lean_index */
     LEAN_VERSION = 8,    /* one change of the key set, in `state`; wraps */
-    LEAN_SMALL_MAX = 85, /* entries that are found by scanning all tags; beyond, there is an index */
+    LEAN_SMALL_MAX = 85, /* entries that are found by scanning all tags, at most 128; beyond, there is an index */
     LEAN_SHAPE_MAX = 64, /* keys of a shape */
 };
 

@@ -167,10 +167,13 @@ Py_ssize_t lean_shape_find(lean_shape *s, PyObject *key, Py_hash_t hash)
 
 /* ---- records ---- */
 
+/* Values that there is room for at least, so that a lean_dict fits: 1 with pointers of 64 bits, 2 with 32. */
+enum { LEAST = (sizeof(lean_dict) - offsetof(lean_record, values) + sizeof(PyObject *) - 1) / sizeof(PyObject *) };
+
 PyObject *lean_record_new(lean_shape *shape, PyObject *const *values)
 {
-    /* One value's room at least: a lean_dict must fit. */
-    lean_record *r = (lean_record *)PyObject_GC_NewVar(PyVarObject, lean.record_type, shape->count ? shape->count : 1);
+    Py_ssize_t room = shape->count > LEAST ? (Py_ssize_t)shape->count : LEAST;
+    lean_record *r = (lean_record *)PyObject_GC_NewVar(PyVarObject, lean.record_type, room);
     if (!r)
         return NULL;
     r->shape = (lean_shape *)Py_NewRef(shape);

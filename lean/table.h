@@ -43,44 +43,48 @@ static inline int lean_int_is(PyObject *found, PyObject *key, Py_ssize_t value)
 static inline Py_ssize_t small_find_int(const lean_dict *d, PyObject *key, Py_ssize_t value, Py_hash_t hash)
 {
     uint8_t tag = lean_tag(hash);
+    size_t n = d->used;
+    if (n == 0) /* there may be no block */
+        return LEAN_ABSENT;
     const uint8_t *tags = (const uint8_t *)d->block;
     const lean_entry *entries = (const lean_entry *)(const void *)(d->block + lean_tag_bytes(d->cap));
-    size_t n = d->used, base = 0;
-    if (n == 0)
-        return LEAN_ABSENT;
-    for (;;) {
-        uint64_t mask = lean_match64(tags + base, n - base < 64 ? n - base : 64, tag);
-        for (; mask; mask &= mask - 1) {
-            size_t i = base + (unsigned)__builtin_ctzll(mask);
-            if (lean_int_is(entries[i].key, key, value))
-                return (Py_ssize_t)i;
-        }
-        if (LEAN_LIKELY(n - base <= 64))
-            return LEAN_ABSENT;
-        base += 64;
+    for (uint64_t mask = lean_match64(tags, n < 64 ? n : 64, tag); mask; mask &= mask - 1) {
+        size_t i = (unsigned)__builtin_ctzll(mask);
+        if (lean_int_is(entries[i].key, key, value))
+            return (Py_ssize_t)i;
     }
+    if (LEAN_LIKELY(n <= 64))
+        return LEAN_ABSENT;
+    for (uint64_t mask = lean_match64(tags + 64, n - 64, tag); mask; mask &= mask - 1) {
+        size_t i = 64 + (unsigned)__builtin_ctzll(mask);
+        if (lean_int_is(entries[i].key, key, value))
+            return (Py_ssize_t)i;
+    }
+    return LEAN_ABSENT;
 }
 
 /* Without an index, without Python code: a table of str, and a str. */
 static inline Py_ssize_t small_find_str(const lean_dict *d, PyObject *key, Py_hash_t hash)
 {
     uint8_t tag = lean_tag(hash);
+    size_t n = d->used;
+    if (n == 0) /* there may be no block */
+        return LEAN_ABSENT;
     const uint8_t *tags = (const uint8_t *)d->block;
     const lean_entry *entries = (const lean_entry *)(const void *)(d->block + lean_tag_bytes(d->cap));
-    size_t n = d->used, base = 0;
-    if (n == 0)
-        return LEAN_ABSENT;
-    for (;;) {
-        uint64_t mask = lean_match64(tags + base, n - base < 64 ? n - base : 64, tag);
-        for (; mask; mask &= mask - 1) {
-            size_t i = base + (unsigned)__builtin_ctzll(mask);
-            if (lean_str_is(entries[i].key, key, hash))
-                return (Py_ssize_t)i;
-        }
-        if (LEAN_LIKELY(n - base <= 64))
-            return LEAN_ABSENT;
-        base += 64;
+    for (uint64_t mask = lean_match64(tags, n < 64 ? n : 64, tag); mask; mask &= mask - 1) {
+        size_t i = (unsigned)__builtin_ctzll(mask);
+        if (lean_str_is(entries[i].key, key, hash))
+            return (Py_ssize_t)i;
     }
+    if (LEAN_LIKELY(n <= 64))
+        return LEAN_ABSENT;
+    for (uint64_t mask = lean_match64(tags + 64, n - 64, tag); mask; mask &= mask - 1) {
+        size_t i = 64 + (unsigned)__builtin_ctzll(mask);
+        if (lean_str_is(entries[i].key, key, hash))
+            return (Py_ssize_t)i;
+    }
+    return LEAN_ABSENT;
 }
 
 #endif
