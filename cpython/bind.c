@@ -181,7 +181,7 @@ PyObject *gosp_tasklet_bind_thread(PyObject *self, PyObject *const *args, Py_ssi
         return NULL;
     }
     gosp_thread *target = gosp.threads;
-    while (target && target->thread_id != id)
+    while (target && (target->thread_id != id || target->ended))
         target = target->next;
     if (!target) {
         PyErr_SetString(PyExc_ValueError, "bad thread");

@@ -34,6 +34,8 @@ int gosp_call_channel_callback(gosp_thread *th, ChannelObject *ch, int sending, 
     PyObject *callback = Py_NewRef(gosp.channel_callback);
     int will_block = gos_channel_would_block(&ch->core, sending);
     void *taken = cur->core.value; /* by an operation that a hook interrupts, or a tempval */
+    uint32_t thrown = cur->core.flags & GOS_F_THROWN;
+    cur->core.flags &= ~(uint32_t)GOS_F_THROWN;
     cur->core.value = Py_XNewRef(*value);
     th->channel_callback_in = cur;
     th->sched.trap++;
@@ -43,7 +45,13 @@ int gosp_call_channel_callback(gosp_thread *th, ChannelObject *ch, int sending, 
     if (!answer)
         PyErr_WriteUnraisable(callback);
     PyObject *shown = cur->core.value;
-    cur->core.value = taken;
+    if (cur->core.flags & GOS_F_THROWN) { /* by another thread, meanwhile: that stays for the operation to find */
+        shown = NULL;
+        Py_XDECREF((PyObject *)taken);
+    } else {
+        cur->core.value = taken;
+        cur->core.flags |= thrown;
+    }
     if (sending && shown) {
         Py_DECREF(*value);
         *value = shown;

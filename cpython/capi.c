@@ -378,6 +378,8 @@ static PyObject *schedule(PyObject *retval, int remove)
         retval = (PyObject *)cur;
     if (th->sched.trap || th->sched.head != th->sched.current)
         return gosp_schedule_trapped(th, retval, remove);
+    if (gosp_pending(cur) < 0)
+        return NULL;
     PyObject *old = cur->core.value;
     cur->core.value = Py_NewRef(retval);
     Py_XDECREF(old);

@@ -93,7 +93,9 @@ typedef struct gosp_thread {
     int failed_direction;
     unsigned lonely; /* != 0: asleep until another thread wakes it; when, in the order of falling asleep */
     int hopeless;    /* told so by the last other thread, while it sleeps */
-    int ended; /* its thread state is gone, and the interpreter goes down: nothing can be killed any more */
+    int ended; /* its thread state is gone: nothing can come to it, or be killed, any more */
+    uint8_t knows_daemon, is_daemon; /* the interpreter ends without waiting for it */
+    uint8_t dozes; /* in idle, the GIL released: it has not chosen who runs next, even if there is somebody by now */
     struct gosp_thread *next;
     /* atomic code, see ticker.c */
     uint32_t usual_flags; /* under GOSP_USUAL_MASK: what spares a switch a closer look; ATOMIC as the current tasklet has it */
@@ -299,6 +301,7 @@ PyObject *gosp_tasklet_kill(PyObject *self, PyObject *const *args, Py_ssize_t na
 
 /* outcome.c: results, join, uncaught errors */
 void *gosp_outcome_of(gosp_thread *th, TaskletObject *t, PyObject *result); /* steals; failure for main or NULL */
+void gosp_outcome_lost(gosp_thread *th, TaskletObject *t); /* its thread ends: those who wait in join need not */
 PyObject *gosp_tasklet_join(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 PyObject *gosp_spawn(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 

@@ -15,9 +15,10 @@ static int append_untracked(PyObject *list, gosp_thread *th)
 /* The collector knows the rest; a list of our own would cost each tasklet two pointers. */
 PyObject *gosp_list_tasklets(gosp_thread *only)
 {
-    PyObject *gc = PyImport_ImportModule("gc");
-    PyObject *all = gc ? PyObject_CallMethod(gc, "get_objects", NULL) : NULL;
-    PyObject *list = all ? PyList_New(0) : NULL;
+    PyObject *gc = PyImport_ImportModule("gc"), *list = PyList_New(0);
+    PyObject *all = gc && list ? PyObject_CallMethod(gc, "get_objects", NULL) : NULL; /* nothing else runs from here on */
+    if (!all)
+        Py_CLEAR(list);
     for (Py_ssize_t i = 0; list && i < PyList_GET_SIZE(all); i++) {
         PyObject *op = PyList_GET_ITEM(all, i);
         if (!Tasklet_Check(op) || (only && ((TaskletObject *)op)->core.sched != &only->sched))

@@ -5,15 +5,29 @@
  */
 #include "gosp.h"
 
-/* Joiners wait on a channel of their own; they continue without a switch. */
+/* Joiners wait on a channel of their own; they continue without a switch. Each life of a tasklet has another channel,
+ * closed at its end: who was about to wait finds that out. Runs no Python code before that. */
 static void wake_joiners(gosp_thread *th, TaskletObject *t)
 {
     ChannelObject *ch = t->extras ? (ChannelObject *)t->extras->joined : NULL;
-    while (ch && ch->core.waiting < 0) {
+    t->core.flags |= GOSP_ENDED;
+    if (!ch)
+        return;
+    while (ch->core.waiting < 0) {
         int rc = gos_channel_send(&th->sched, &ch->core, NULL, GOS_FOREVER);
         if (rc != GOS_OK)
             break;
     }
+    gos_close(&ch->core);
+    t->extras->joined = NULL;
+    Py_DECREF(ch);
+}
+
+void gosp_outcome_lost(gosp_thread *th, TaskletObject *t)
+{
+    uint32_t ended = t->core.flags & GOSP_ENDED;
+    wake_joiners(th, t);
+    t->core.flags = (t->core.flags & ~(uint32_t)GOSP_ENDED) | ended;
 }
 
 static int somebody_joins(TaskletObject *t)
@@ -117,6 +131,10 @@ void *gosp_outcome_of(gosp_thread *th, TaskletObject *t, PyObject *result)
 
 static PyObject *stored_outcome(TaskletObject *t)
 {
+    if (!(t->core.flags & GOSP_ENDED) && !t->core.sched) {
+        PyErr_SetString(PyExc_RuntimeError, "the thread of the tasklet has ended before it");
+        return NULL;
+    }
     if (!t->extras)
         Py_RETURN_NONE;
     if (t->extras->error) {
@@ -155,23 +173,24 @@ PyObject *gosp_tasklet_join(PyObject *self, PyObject *const *args, Py_ssize_t na
         PyErr_SetString(PyExc_RuntimeError, "a tasklet cannot join itself");
         return NULL;
     }
-    if (!gosp_alive(t))
+    gosp_extras *mine = gosp_extras_get(cur);
+    ChannelObject *ch = mine && gosp_alive(t) ? join_channel(t) : NULL;
+    if (!mine || PyErr_Occurred())
+        return NULL;
+    if (!gosp_alive(t) || (t->core.flags & GOSP_ENDED)) /* maybe only just now, while memory was asked for */
         return stored_outcome(t);
-    if (!t->core.sched && gosp_check_owner(th, t) < 0)
-        return NULL;
-    ChannelObject *ch = join_channel(t);
-    gosp_extras *mine = ch ? gosp_extras_get(cur) : NULL;
-    if (!mine)
-        return NULL;
     t->core.flags |= GOSP_KEEP_RESULT;
     PyObject *interrupted = mine->joining; /* by a signal handler, which is about to be refused */
     mine->joining = Py_NewRef(self);
-    PyObject *woken = gosp_channel_receive_value(th, (ChannelObject *)Py_NewRef((PyObject *)ch), deadline);
+    Py_INCREF(ch);
+    PyObject *woken = gosp_channel_receive_value(th, ch, deadline);
+    int too_late = !woken && ch->core.closing && PyErr_ExceptionMatches(PyExc_ValueError); /* a callback took its time */
     Py_DECREF(ch);
-    Py_SETREF(mine->joining, interrupted);
-    if (!woken)
+    Py_XSETREF(mine->joining, interrupted);
+    if (!woken && !too_late)
         return NULL;
-    Py_DECREF(woken);
+    PyErr_Clear();
+    Py_XDECREF(woken);
     return stored_outcome(t);
 }
 

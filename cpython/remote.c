@@ -15,10 +15,13 @@ int gosp_remote_check(TaskletObject *t, const char *uninitialized)
 void gosp_remote_insert(TaskletObject *t, int next)
 {
     gos_sched *s = t->core.sched;
-    if (next)
+    if (next && !gosp_thread_of(s)->dozes) {
         gos_sched_insert_next(s, &t->core);
-    else
+    } else {
         gos_sched_insert(s, &t->core);
+        if (next)
+            s->head = &t->core;
+    }
     gos_sched_nudge(s);
 }
 

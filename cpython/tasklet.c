@@ -209,7 +209,8 @@ int gosp_tasklet_remove(gosp_thread *th, TaskletObject *t)
     const char *problem = NULL;
     if (gosp_blocked(t))
         problem = "You cannot remove a blocked tasklet.";
-    else if (t->core.sched && (t->core.sched->current == &t->core || t->core.sched->head == &t->core))
+    else if (t->core.sched && (t->core.sched->current == &t->core ||
+                               (t->core.sched->head == &t->core && !gosp_thread_of(t->core.sched)->dozes)))
         problem = "The current tasklet cannot be removed.";
     if (problem) {
         PyErr_SetString(PyExc_RuntimeError, problem);
@@ -235,6 +236,8 @@ PyObject *gosp_tasklet_switch(gosp_thread *th, TaskletObject *t, int leave)
         return NULL;
     }
     if (t->core.sched && t->core.sched != &th->sched) {
+        if (gosp_remote_check(t, "Target thread isn't initialised") < 0)
+            return NULL;
         gosp_remote_insert(t, 1);
         Py_RETURN_NONE;
     }

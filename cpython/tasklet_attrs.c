@@ -132,8 +132,8 @@ static PyObject *get_thread_id(PyObject *self, void *unused)
 
 const char *gosp_tasklet_state(TaskletObject *t)
 {
-    if (is_current(t))
-        return "running";
+    if (is_current(t) && (t->core.place == GOS_IN_RING || t->core.place == GOS_NOWHERE))
+        return "running"; /* else its thread sleeps, and so does it */
     switch (t->core.place) {
     case GOS_IN_RING: return "ready";
     case GOS_IN_CHANNEL:
@@ -229,6 +229,8 @@ static int set_tempval(PyObject *self, PyObject *value, void *unused)
     gos_tasklet *t = &((TaskletObject *)self)->core;
     if ((t->place == GOS_IN_CHANNEL && t->direction < 0) || t->place == GOS_IN_SELECT || t->place == GOS_IN_WAITER)
         return 0; /* what it is sent goes there, whatever is there now */
+    if (t->flags & GOS_F_THROWN)
+        return 0; /* an error that another thread has thrown comes first */
     PyObject *old = t->value;
     t->value = Py_NewRef(value);
     Py_XDECREF(old);

@@ -297,27 +297,39 @@ void gosp_thread_kill_all(gosp_thread *th)
     Py_DECREF(list);
 }
 
-/* Tasklets that outlive their thread are dead, with their stacks gone. */
-static void orphan_all(gosp_thread *th)
+static void orphan(gosp_thread *th, TaskletObject *t)
+{
+    if (t->core.place == GOS_IN_RING && t != th->main)
+        gos_sched_remove(&th->sched, &t->core);
+    else if (gos_sched_unlink(&th->sched, &t->core, GOS_OK))
+        Py_DECREF(t);
+    if (t->core.flags & GOSP_HAS_STATE) { /* its stack goes with the thread; what that referred to is lost */
+        t->core.flags = (t->core.flags & ~(uint32_t)GOSP_HAS_STATE) | GOSP_ENDED;
+        t->fresh.func = t->fresh.args = t->fresh.kwargs = NULL;
+    }
+    gosp_outcome_lost(th, t);
+    gos_sched_abandon(&th->sched, &t->core);
+}
+
+/* Tasklets that outlive their thread are dead, with their stacks gone. How many there were: what they drop may make
+ * more, and other threads may bring some. */
+static Py_ssize_t orphan_all(gosp_thread *th)
 {
     PyObject *list = gosp_list_tasklets(th);
     if (!list) {
-        PyErr_Clear();
-        return;
+        PyErr_WriteUnraisable(NULL);
+        return 0;
     }
+    Py_ssize_t count = 0;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
         TaskletObject *t = (TaskletObject *)PyList_GET_ITEM(list, i);
-        if (t->core.place == GOS_IN_RING && t != th->main)
-            gos_sched_remove(&th->sched, &t->core);
-        else if (gos_sched_unlink(&th->sched, &t->core, GOS_OK))
-            Py_DECREF(t);
-        if (t->core.flags & GOSP_HAS_STATE) { /* its stack goes with the thread; what that referred to is lost */
-            t->core.flags = (t->core.flags & ~(uint32_t)GOSP_HAS_STATE) | GOSP_ENDED;
-            t->fresh.func = t->fresh.args = t->fresh.kwargs = NULL;
-        }
-        gos_sched_abandon(&th->sched, &t->core);
+        if (t == th->main || t->core.sched != &th->sched)
+            continue;
+        orphan(th, t);
+        count++;
     }
     Py_DECREF(list);
+    return count;
 }
 
 /* At the end of the interpreter tasklets stay as they are; only the thread state goes. */
@@ -335,6 +347,7 @@ static void cut_all(gosp_thread *th)
     }
     Py_DECREF(list);
 }
+enum { ORPHAN_ROUNDS = 10 };
 
 static void end_thread(PyObject *capsule)
 {
@@ -357,6 +370,10 @@ static void end_thread(PyObject *capsule)
         gosp_thread_kill_all(th);
     orphan_all(th);
     gos_pool_forget(&th->sched);
+    Py_ssize_t left = 1;
+    for (int i = 0; i < ORPHAN_ROUNDS && left; i++)
+        left = orphan_all(th); /* the last look finds none, and nothing runs between that and what follows */
+    orphan(th, th->main);
     gosp_ticker_forget(th);
     for (gosp_thread **link = &gosp.threads; *link; link = &(*link)->next) {
         if (*link == th) {
@@ -373,10 +390,14 @@ static void end_thread(PyObject *capsule)
     if (here) {
         main->core.place = GOS_NOWHERE;
         Py_DECREF(main); /* the ring's reference */
-        gos_sched_fini(&th->sched);
     }
     Py_DECREF(main);
-    PyMem_Free(th);
+    th->ended = left != 0;
+    if (!left) { /* else somebody still has it for his thread */
+        if (here)
+            gos_sched_fini(&th->sched);
+        PyMem_Free(th);
+    }
     PyErr_Restore(type, value, traceback);
 }
 

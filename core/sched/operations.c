@@ -116,7 +116,7 @@ void gos_sched_insert(gos_sched *s, gos_tasklet *t)
 
 void gos_sched_insert_next(gos_sched *s, gos_tasklet *t)
 {
-    if (t == s->head || t == s->current)
+    if (t == s->head || (t == s->current && t->place == GOS_IN_RING))
         return;
     if (t->place == GOS_IN_RING)
         gosi_ring_unlink(s, t); /* its reference stays with the ring */

@@ -29,12 +29,10 @@ static inline void gosp_tracing_resumed(PyThreadState *ts)
 }
 #endif
 
-/* The dict of any thread state, made on demand: borrowed, NULL with an error. */
-static inline PyObject *gosp_ts_dict(PyThreadState *ts)
+/* Where a thread state, of whatever thread, has its dict; NULL there: not made yet, or cleared at its end. */
+static inline PyObject **gosp_ts_dict(PyThreadState *ts)
 {
-    if (!ts->dict)
-        ts->dict = PyDict_New();
-    return ts->dict;
+    return &ts->dict;
 }
 
 /* Public since 3.13. */
