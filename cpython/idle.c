@@ -199,6 +199,9 @@ int gosp_idle(gos_sched *s, int64_t deadline_ns)
             return GOS_EDEADLOCK;
         }
     }
+    TaskletObject *cur = gosp_current(th);
+    if (cur->core.place != GOS_IN_RING && gosp_alive(cur))
+        gosp_track(cur); /* as when it leaves the ring by a switch: others look for it, and fork may end it here */
     th->dozes = 1;
     Py_BEGIN_ALLOW_THREADS
     gos_sched_doze(s, deadline_ns);

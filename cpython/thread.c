@@ -383,6 +383,7 @@ static void end_thread(PyObject *capsule)
     }
     if (gosp_self == th)
         gosp_self = NULL;
+    __atomic_fetch_sub(&gosp.lonely_threads, th->lonely != 0, __ATOMIC_SEQ_CST); /* in the child of a fork */
     gosp_idle_reconsider(th->ts);
     TaskletObject *main = th->main;
     gosp_spill_stacks_gone();
