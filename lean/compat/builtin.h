@@ -1,6 +1,6 @@
 /* compat/builtin.h - what lies inside a builtin dict, for lean.audit and lean.compact. Included by facts.c only.
  *
- * The head of a key table is the same in 3.11, 3.12 and 3.13; what differs is in py3NN.h.
+ * The head of a key table is the same from 3.11 to 3.15; what differs is in py3NN.h.
  */
 #ifndef LEAN_COMPAT_BUILTIN_H
 #define LEAN_COMPAT_BUILTIN_H
@@ -11,14 +11,18 @@
 #include <internal/pycore_object.h>
 #undef Py_BUILD_CORE
 
-#if PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
+#if PY_VERSION_HEX >= 0x030F0000 && PY_VERSION_HEX < 0x03100000
+#include "py315.h"
+#elif PY_VERSION_HEX >= 0x030E0000 && PY_VERSION_HEX < 0x030F0000
+#include "py314.h"
+#elif PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
 #include "py313.h"
 #elif PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
 #include "py312.h"
 #elif PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030C0000
 #include "py311.h"
 #else
-#error "gossamer.lean supports CPython 3.11, 3.12 and 3.13: another minor needs its table, lean/compat/py3NN.h."
+#error "gossamer.lean supports CPython 3.11 to 3.15: another minor needs its table, lean/compat/py3NN.h."
 #endif
 
 typedef struct lean_builtin {
