@@ -10,6 +10,10 @@
 #include "gil.h"
 #include "state.h"
 
+#ifndef GOSP_GIL
+#error "cpython/compat/py3NN.h of this CPython minor does not say where its GIL is: add GOSP_GIL and what follows it in py313.h."
+#endif
+
 /* Long, not endless: it bounds the harm if nobody should ever come to restore it. Nobody chooses this by hand. */
 #define KEEP_US 1000003
 
