@@ -40,6 +40,9 @@ static const char text_closed[] =
 static const char code_closed[] =
     "the compiler is closed: code objects cannot be built or loaded here, only those that were sealed run";
 
+static const char text_interpreters[] =
+    "a sealed program has one interpreter: another one would not import from the archive";
+
 static int is_frozen(const struct _frozen *table, const char *bytes, Py_ssize_t size)
 {
     for (; table && table->name; table++) {
@@ -93,6 +96,12 @@ static int on_import(PyObject *args)
     PyObject *name = PyTuple_GET_SIZE(args) > 1 ? PyTuple_GET_ITEM(args, 0) : NULL;
     if ((armed & SEAL_NO_CTYPES) && is_ctypes(name)) {
         PyErr_SetString(PyExc_ImportError, "ctypes is denied in this program");
+        return -1;
+    }
+    if ((armed & SEAL_NO_INTERPRETERS) && name && PyUnicode_Check(name) &&
+        (PyUnicode_CompareWithASCIIString(name, "_interpreters") == 0 ||
+         PyUnicode_CompareWithASCIIString(name, "_xxsubinterpreters") == 0)) {
+        PyErr_SetString(PyExc_ImportError, text_interpreters);
         return -1;
     }
     PyObject *file = name ? PyTuple_GET_ITEM(args, 1) : NULL;
@@ -155,8 +164,11 @@ static int hook(const char *event, PyObject *args, void *unused)
             return armed & SEAL_NO_BYTECODE ? on_new_code(args) : 0;
         if (strncmp(event, "cpython.run_", 12) == 0)
             return refuse(text_closed);
+#if PY_VERSION_HEX < 0x030C0000 || PY_VERSION_HEX >= 0x030D0000
+        /* 3.12 does not expect that a hook refuses this, and crashes: there on_import has to do. */
         if (is(event, "cpython.PyInterpreterState_New") && (armed & SEAL_NO_INTERPRETERS))
-            return refuse("a sealed program has one interpreter: another one would not import from the archive");
+            return refuse(text_interpreters);
+#endif
         if (strncmp(event, "ctypes.", 7) == 0 && (armed & SEAL_NO_CTYPES)) {
             PyErr_SetString(PyExc_PermissionError, "ctypes is denied in this program");
             return -1;
@@ -169,7 +181,7 @@ static int hook(const char *event, PyObject *args, void *unused)
             return refuse(code_closed);
         return 0;
     case 'i':
-        return (armed & (SEAL_NO_EXTENSIONS | SEAL_NO_CTYPES)) && is(event, "import") ? on_import(args) : 0;
+        return (armed & (SEAL_NO_EXTENSIONS | SEAL_NO_CTYPES | SEAL_NO_INTERPRETERS)) && is(event, "import") ? on_import(args) : 0;
     case 'o':
         return (armed & SEAL_NO_MEMORY) && is(event, "open") ? on_open(args) : 0;
     default:

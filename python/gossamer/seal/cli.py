@@ -101,6 +101,7 @@ def _seal_parser() -> _Parser:
     parser.add_argument("--optimize", type=int, choices=[0, 1, 2], default=0, help="as python -O and -OO; default 0")
     parser.add_argument("--no-docstrings", action="store_true", help="leave docstrings out, keep assert statements")
     parser.add_argument("--compress", action="store_true", help="smaller, and slower to start")
+    parser.add_argument("--strip", action="store_true", help="extension modules without debugging symbols (needs the tool strip)")
     parser.add_argument("--deny", choices=["ctypes"], action="append", default=[], help="refuse this module at run time")
     parser.add_argument("--key", metavar="FILE", help="sign with this minisign secret key")
     parser.add_argument("--launcher", metavar="FILE", help="put this gossamer-run before the archive: one file that runs")
@@ -135,7 +136,7 @@ def _do_seal(options: argparse.Namespace, bar: _Bar) -> int:
 
         return check.report(found)
     secret = sign.read_secret(options.key) if options.key else None
-    choices = pack.Options(options.optimize, not options.no_docstrings, options.compress, options.deny)
+    choices = pack.Options(options.optimize, not options.no_docstrings, options.compress, options.strip, options.deny)
     packed = pack.members(found.graph, choices, bar)
     data = pack.archive(packed, found.main, choices, found.shims, (lambda text: sign.sign(secret, text)) if secret else None)
     output = _output_of(options)

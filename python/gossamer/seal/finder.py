@@ -22,7 +22,7 @@ HIDDEN = {
     "encodings": [
         "encodings." + name
         for name in (
-            "aliases", "ascii", "base64_codec", "charmap", "cp1252", "cp437", "hex_codec", "latin_1", "punycode", "raw_unicode_escape",
+            "aliases", "ascii", "charmap", "cp1252", "cp437", "latin_1", "punycode", "raw_unicode_escape",
             "unicode_escape", "utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le", "utf_7", "utf_8", "utf_8_sig",
         )
     ],
@@ -32,7 +32,6 @@ HIDDEN = {
     "pickle": ["_compat_pickle"],
     "_pickle": ["_compat_pickle", "copyreg"],
     "_datetime": ["_strptime"],
-    "time": ["_strptime"],
     "_decimal": ["numbers", "collections"],
     "_sqlite3": ["sqlite3.dump"],
     "xml.sax": ["xml.sax.expatreader"],
@@ -46,7 +45,12 @@ HIDDEN = {
     "_zoneinfo": ["zoneinfo._common"],
 }
 # Imports that the standard library offers but programs seldom want: followed when one of these words is in the program.
-ON_DEMAND = {"concurrent.futures.process": ("ProcessPoolExecutor", "multiprocessing")}
+ON_DEMAND = {
+    "concurrent.futures.process": ("ProcessPoolExecutor", "multiprocessing"),
+    "_strptime": ("strptime",),
+    "encodings.base64_codec": ("base64_codec", '"base64"', "'base64'"),
+    "encodings.hex_codec": ("hex_codec", '"hex"', "'hex'"),
+}
 # Tools of developers: an import of them inside of a function of the standard library is not followed.
 TOOLS = {
     "cProfile", "compileall", "distutils", "doctest", "ensurepip", "idlelib", "lib2to3", "pdb", "profile", "py_compile", "pydoc",
@@ -55,6 +59,7 @@ TOOLS = {
 # Parts of the interpreter whose own imports serve what a sealed program does not have.
 NOT_FOLLOWED = {"importlib._bootstrap", "importlib._bootstrap_external", "zipimport", "site", "_sitebuiltins"}
 SKIPPED_FOLDERS = {"__pycache__", "tests", "test", ".git", ".hg", ".mypy_cache", ".pytest_cache"}
+HIDDEN["sysconfig"] = [sysconfig._get_sysconfigdata_name()]  # type: ignore[attr-defined]
 SKIPPED_SUFFIXES = (".py", ".pyc", ".pyo", ".pyi", ".so", ".a", ".o", ".c", ".h", ".pyx", ".pxd")
 METADATA = ("METADATA", "PKG-INFO", "entry_points.txt", "top_level.txt")
 
@@ -264,7 +269,7 @@ class Finder:
         if not stdlib:
             self.demand(module)
         for found in imports(module.tree, module.name, module.kind == "package", stdlib):
-            if stdlib and (found.name in ON_DEMAND or (found.inside and found.name.partition(".")[0] in TOOLS)):
+            if stdlib and (found.name == "concurrent.futures.process" or (found.inside and found.name.partition(".")[0] in TOOLS)):
                 continue
             self.require(found.name, found.parts, module, found.line)
 

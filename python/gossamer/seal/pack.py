@@ -13,6 +13,7 @@ import importlib.util
 import os
 import platform
 import struct
+import subprocess
 import sys
 import tempfile
 import zlib
@@ -33,6 +34,7 @@ class Options:
     optimize: int = 0
     docstrings: bool = True
     compress: bool = False
+    strip: bool = False  # extension modules, by the tool of that name
     deny: list[str] = field(default_factory=list)
 
 
@@ -93,6 +95,17 @@ def compiled(module: Module, options: Options) -> bytes:
     return head + canonical.dumps(code)
 
 
+def _stripped(path: str) -> bytes:
+    """An extension module without what only a debugger reads."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = os.path.join(folder, "stripped")
+        done = subprocess.run(["strip", "--strip-unneeded", "-o", copy, path], capture_output=True, text=True)
+        if done.returncode:
+            raise ValueError(f"strip {path}: {done.stderr.strip()}")
+        with open(copy, "rb") as file:
+            return file.read()
+
+
 def _member(name: str, kind: str, group: str, data: bytes, compress: bool) -> Member:
     crc = binascii.crc32(data)
     if compress:
@@ -113,7 +126,10 @@ def members(graph: Graph, options: Options, progress: Callable[[int, int, str], 
     total = len(work) + len(graph.data)
     for i, (name, module) in enumerate(work):
         progress(i, total, module.name)
-        data = module.read() if module.kind == "extension" else compiled(module, options)
+        if module.kind == "extension":
+            data = _stripped(module.path) if options.strip else module.read()
+        else:
+            data = compiled(module, options)
         found.append(_member(name, module.kind, module.group, data, options.compress and name not in _BOOT))
     taken = {m.name for m in found}
     for i, (name, (file, group)) in enumerate(sorted(graph.data.items())):
