@@ -373,7 +373,14 @@ def trees():
 
 @refuses
 def consoles():
-    code.interact(readfunc=lambda prompt: "1")
+    lines = ["1"]
+
+    def read(prompt):
+        if lines:
+            return lines.pop()
+        raise EOFError
+
+    code.interact(readfunc=read)
 
 
 @refuses
