@@ -4,6 +4,23 @@
 
 enum { RECORD_VERSION = 0x10000 }; /* no version of a Dict */
 
+Py_hash_t lean_hash_slow(PyObject *key)
+{
+    Py_hash_t hash = PyObject_Hash(key);
+#if PY_VERSION_HEX >= 0x030E0000
+    if (LEAN_UNLIKELY(hash == -1)) {
+        PyObject *error = PyErr_GetRaisedException();
+        if (Py_IS_TYPE(error, (PyTypeObject *)PyExc_TypeError)) {
+            PyErr_Format(PyExc_TypeError, "cannot use '%T' as a dict key (%S)", key, error);
+            Py_DECREF(error);
+        } else {
+            PyErr_SetRaisedException(error);
+        }
+    }
+#endif
+    return hash;
+}
+
 PyObject *lean_dict_new(void)
 {
     lean_dict *d = PyObject_GC_New(lean_dict, lean.dict_type);

@@ -92,13 +92,28 @@ static int merge_keys(PyObject *map, PyObject *source)
     return PyErr_Occurred() ? -1 : 0;
 }
 
+/* An item is no pair: what dict says, which is a note from 3.14 on. */
+static void say_no_sequence(Py_ssize_t number)
+{
+#if PY_VERSION_HEX >= 0x030E0000
+    PyObject *error = PyErr_GetRaisedException();
+    PyObject *note = PyUnicode_FromFormat("Cannot convert dictionary update sequence element #%zd to a sequence", number);
+    PyObject *done = note ? PyObject_CallMethod(error, "add_note", "O", note) : NULL;
+    Py_XDECREF(note);
+    Py_XDECREF(done);
+    PyErr_SetRaisedException(error);
+#else
+    PyErr_Format(PyExc_TypeError, "cannot convert dictionary update sequence element #%zd to a sequence", number);
+#endif
+}
+
 /* One pair of a sequence of them. */
 static int merge_pair(PyObject *map, PyObject *item, Py_ssize_t number)
 {
-    PyObject *pair = PySequence_Fast(item, "");
+    PyObject *pair = PySequence_Fast(item, "object is not iterable");
     if (!pair) {
         if (PyErr_ExceptionMatches(PyExc_TypeError))
-            PyErr_Format(PyExc_TypeError, "cannot convert dictionary update sequence element #%zd to a sequence", number);
+            say_no_sequence(number);
         return -1;
     }
     int status = -1;

@@ -82,6 +82,9 @@ static inline Py_hash_t lean_str_hash(PyObject *s)
     return ((PyASCIIObject *)s)->hash;
 }
 
+/* In map.c: PyObject_Hash with dict's text of the error. */
+Py_hash_t lean_hash_slow(PyObject *key);
+
 /* -1 means an error, as everywhere. */
 static inline Py_hash_t lean_hash(PyObject *key)
 {
@@ -93,7 +96,7 @@ static inline Py_hash_t lean_hash(PyObject *key)
         Py_ssize_t value = lean_int_compact_value(key);
         return value == -1 ? -2 : (Py_hash_t)value;
     }
-    return PyObject_Hash(key);
+    return lean_hash_slow(key);
 }
 
 /* Two exact str with the same hash. Cannot fail. */

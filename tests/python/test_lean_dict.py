@@ -473,6 +473,7 @@ except ImportError as error:
 else:
     raise SystemExit("it can be imported")
 '''))
+s.destroy(i)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "None\n", "")
