@@ -56,7 +56,7 @@ typedef struct {
 /* The types and what they raise, once gossamer.sync has been imported. */
 typedef struct {
     PyTypeObject *lock, *rlock, *condition, *semaphore, *bounded, *event, *barrier, *queue, *lifo, *priority, *simple;
-    PyObject *empty, *full, *shut_down, *broken_barrier;
+    PyObject *heappush, *heappop, *empty, *full, *shut_down, *broken_barrier;
 } gosp_sync_globals;
 
 extern gosp_sync_globals gosp_sync;
@@ -121,6 +121,9 @@ int gosp_rlock_init(PyObject *module);
 int gosp_condition_init(PyObject *module);
 int gosp_semaphore_init(PyObject *module);
 int gosp_event_init(PyObject *module);
+int gosp_barrier_init(PyObject *module);
+int gosp_queue_init(PyObject *module);
+int gosp_simple_init(PyObject *module);
 
 /* Arguments of acquire(blocking=True, timeout=-1) of locks. -1 with an error. */
 int gosp_lock_arguments(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, int64_t *deadline_ns);

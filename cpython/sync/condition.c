@@ -86,7 +86,7 @@ static int foreign_acquire(PyObject *lock, PyObject *state)
 {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
-    PyObject *done = state ? PyObject_CallMethod(lock, "_acquire_restore", "O", state) : PyObject_CallMethod(lock, "acquire", NULL);
+    PyObject *done = state ? PyObject_CallMethod(lock, "_acquire_restore", "(O)", state) : PyObject_CallMethod(lock, "acquire", NULL);
     Py_XDECREF(state);
     if (!done) {
         Py_XDECREF(type);
@@ -352,6 +352,12 @@ static PyObject *condition_acquire_restore(PyObject *op, PyObject *state)
     return call_lock(op, "_acquire_restore", &state, 1, NULL);
 }
 
+static PyObject *condition_recursion_count(PyObject *op, PyObject *unused)
+{
+    (void)unused;
+    return call_lock(op, "_recursion_count", NULL, 0, NULL);
+}
+
 static PyObject *condition_reinit(PyObject *op, PyObject *unused)
 {
     (void)unused;
@@ -388,6 +394,7 @@ static PyMethodDef condition_methods[] = {
     {"__enter__", condition_enter, METH_NOARGS, "__enter__($self, /)\n--\n\nacquire()"},
     {"__exit__", (PyCFunction)(void (*)(void))condition_exit, METH_FASTCALL, "__exit__($self, /, *exc_info)\n--\n\nrelease()"},
     {"_is_owned", condition_is_owned, METH_NOARGS, "_is_owned($self, /)\n--\n\nWhether its lock is held."},
+    {"_recursion_count", condition_recursion_count, METH_NOARGS, "_recursion_count($self, /)\n--\n\n_recursion_count() of its lock."},
     {"_release_save", condition_release_save, METH_NOARGS, "_release_save($self, /)\n--\n\n_release_save() of its lock."},
     {"_acquire_restore", condition_acquire_restore, METH_O,
      "_acquire_restore($self, state, /)\n--\n\n_acquire_restore() of its lock."},

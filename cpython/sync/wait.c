@@ -130,8 +130,10 @@ void gosp_wait_move(gosp_wait *w, gosp_line *line, PyObject *on)
 int gosp_line_traverse(const gosp_line *line, visitproc visit, void *arg)
 {
     for (const gosp_wait *w = line->first; w; w = w->next)
-        if (has_begun(w))
+        if (has_begun(w)) {
             Py_VISIT(gosp_of(w->t));
+            Py_VISIT(w->item);
+        }
     return 0;
 }
 
@@ -277,7 +279,8 @@ static PyObject *make_types(PyObject *module, PyObject *const *args, Py_ssize_t 
     gosp_sync.shut_down = Py_NewRef(args[2]);
     gosp_sync.broken_barrier = Py_NewRef(args[3]);
     if (gosp_rlock_init(module) < 0 || gosp_condition_init(module) < 0 || gosp_semaphore_init(module) < 0 ||
-        gosp_event_init(module) < 0 || gosp_lock_init(module) < 0)
+        gosp_event_init(module) < 0 || gosp_barrier_init(module) < 0 || gosp_queue_init(module) < 0 ||
+        gosp_simple_init(module) < 0 || gosp_lock_init(module) < 0)
         return NULL;
     Py_RETURN_NONE;
 }

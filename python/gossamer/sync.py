@@ -22,18 +22,32 @@ else:
 
 _gossamer._init_sync(Empty, Full, ShutDown, BrokenBarrierError)
 
+Barrier = _gossamer.Barrier
 BoundedSemaphore = _gossamer.BoundedSemaphore
 Condition = _gossamer.Condition
 Event = _gossamer.Event
+LifoQueue = _gossamer.LifoQueue
 Lock = _gossamer.Lock
+PriorityQueue = _gossamer.PriorityQueue
+Queue = _gossamer.Queue
 RLock = _gossamer.RLock
 Semaphore = _gossamer.Semaphore
+SimpleQueue = _gossamer.SimpleQueue
 
 __all__ = [
+    "Barrier",
     "BoundedSemaphore",
+    "BrokenBarrierError",
     "Condition",
+    "Empty",
     "Event",
+    "Full",
+    "LifoQueue",
     "Lock",
+    "PriorityQueue",
+    "Queue",
     "RLock",
     "Semaphore",
+    "ShutDown",
+    "SimpleQueue",
 ]
