@@ -7,6 +7,7 @@ import itertools
 import json
 import pickle
 import random
+import re
 import subprocess
 import sys
 import weakref
@@ -189,7 +190,12 @@ def test_texts_of_errors_are_those_of_dict():
     def text(cls, act):
         with pytest.raises(Exception) as caught:
             act(cls)
-        return type(caught.value), str(caught.value).replace("gossamer.lean.", "").replace("Dict", "dict")
+        said = str(caught.value).replace("gossamer.lean.", "").replace("Dict", "dict")
+        # dict, from 3.14 on, says more about a key and less about a sequence; we say what it said before.
+        if said == "object is not iterable":
+            said = "cannot convert dictionary update sequence element #0 to a sequence"
+        wrapped = re.fullmatch(r"cannot use '.*' as a dict key \((.*)\)", said)
+        return type(caught.value), wrapped[1] if wrapped else said
 
     acts = [
         lambda cls: cls()["x"], lambda cls: cls()[("x", 1)], lambda cls: cls()[[]], lambda cls: cls().pop("x"), lambda cls: cls().popitem(),
