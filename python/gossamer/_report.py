@@ -17,6 +17,8 @@ __all__ = ["deadlock_graph", "format_tasklets", "stack_of"]
 LIMIT = 20
 # A program may catch deadlocks as a matter of course; with a million tasklets, looking at each would take a second.
 EXAMINED = 10_000
+# Of each other thread, this many are listed one by one.
+FEW = 5
 # The innermost frames are the interesting ones.
 FRAMES = 8
 
@@ -129,6 +131,7 @@ class _Graph:
 
     def __init__(self, tasklets: Iterable[Any], current: Any = None, wanted: Any = None, direction: int = 0) -> None:
         self.tasklets = list(tasklets)
+        self.listed = self.tasklets
         self.current = current
         self.wanted = wanted
         self.direction = direction
@@ -237,9 +240,25 @@ class _Graph:
         def rank(t: Any) -> int:
             return 0 if t is self.current else 1 if t.is_main else 2
 
-        ordered = sorted(self.tasklets, key=rank)
+        ordered = sorted(self.listed, key=rank)
         lines = [line for t in ordered[:LIMIT] for line in self.tasklet_lines(t)]
         return lines + self.summary_lines(ordered[LIMIT:])
+
+    def other_threads(self, tasklets: list[Any]) -> list[str]:
+        """Each other thread with tasklets: its name, and what these do."""
+        threads: dict[Any, list[Any]] = {}
+        for t in tasklets:
+            threads.setdefault(_thread_id(t), []).append(t)
+        lines = []
+        for ident, members in list(threads.items())[:LIMIT]:
+            lines.append(f"{_thread(ident)[:1].upper()}{_thread(ident)[1:]}, {len(members):,} tasklet{'s' if len(members) != 1 else ''}:")
+            members.sort(key=lambda t: not t.is_main)
+            lines += [f"  {line}" for t in members[:FEW] for line in self.tasklet_lines(t)]
+            if len(members) > FEW:
+                lines += [f"  {line}" for line in self.summary_lines(members[FEW:EXAMINED])]
+        if len(threads) > LIMIT:
+            lines.append(f"and {len(threads) - LIMIT:,} more threads")
+        return lines
 
     # -- what would help --
 
@@ -328,22 +347,22 @@ def deadlock_graph(
     try:
         everyone = list(_gossamer.tasklets() if tasklets is None else tasklets)
         here = _thread_id(_gossamer.getcurrent())
-        # A deadlock is an affair of one thread; the others may well be busy.
+        # Those of this thread first: the others sleep as well, or do not end the waits of these.
         mine = [t for t in everyone if _thread_id(t) == here]
-        elsewhere = len(everyone) - len(mine)
+        others = [t for t in everyone if _thread_id(t) != here]
         count = len(mine)
         shown = mine[:EXAMINED]
         if count > EXAMINED:
             # Those that matter most must not be left out.
             main = _gossamer.getmain()
             shown += [t for t in mine[EXAMINED:] if t is current or t is main]
-        graph = _Graph(shown, current, channel, direction)
+        graph = _Graph(shown + others[: EXAMINED - min(len(shown), EXAMINED)], current, channel, direction)
+        graph.listed = shown
         lines = [f"Wait-for graph ({count:,} tasklet{'s' if count != 1 else ''}, and none of them can run):"]
         lines += graph.list_lines()
         if count > len(shown):
             lines.append(f"  {count - len(shown):,} more, not looked at")
-        if elsewhere:
-            lines.append(f"  and {elsewhere:,} of other threads (format_tasklets() shows them, too)")
+        lines += graph.other_threads(others)
         for hint in (graph.advice(), graph.paused()):
             if hint:
                 lines.append(f"What would help: {hint}")

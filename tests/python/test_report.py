@@ -195,10 +195,38 @@ class TestGraph:
         try:
             assert re.search(r'^tasklet "main" \(\w+, thread the worker\)', gossamer.format_tasklets(), re.M)
             text = _report.deadlock_graph("kind")
-            assert text.startswith("Wait-for graph (1 tasklet,") and "  and 1 of other threads" in text
+            assert text.startswith("Wait-for graph (1 tasklet,")
+            assert '\nThread the worker, 1 tasklet:\n  tasklet "main" (' in text
         finally:
             go.set()
             thread.join()
+
+    def test_deadlock_of_two_threads(self):
+        """Each one's thread is named, with what it waits for."""
+        channel = gossamer.channel()
+
+        def work():
+            gossamer.spawn(channel.receive, name="reader")
+            for _ in range(7):
+                gossamer.spawn(channel.receive)
+            channel.receive()
+
+        thread = threading.Thread(target=work, name="loader", daemon=True)
+        thread.start()
+        while channel.balance > -9 or gossamer.get_thread_info(thread.ident)[2]:
+            pass
+        try:
+            with pytest.raises(gossamer.DeadlockError) as caught:
+                gossamer.channel().receive()
+        finally:
+            for _ in range(9):
+                channel.send(None)
+            thread.join()
+        mine, others = caught.value.graph.split("\nThread loader, 9 tasklets:\n")
+        assert 'tasklet "main" (running) waits to receive on channel' in mine and "loader" not in mine
+        assert '  tasklet "main" (blocked, thread loader) waits to receive on' in others
+        assert '  tasklet "reader" (blocked, thread loader) waits to receive on' in others
+        assert "    4 more wait to receive on" in others
 
     def test_it_never_raises(self):
         class Nasty:
