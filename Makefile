@@ -10,7 +10,7 @@ VENV    := .venv-$(VERSION)
 # What a shell has set up for another Python must not reach ours.
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP
 
-.PHONY: help demo test test-all bench core asan tsan torture valgrind aarch64 i386 typing venv install wheels clean
+.PHONY: help demo test test-all bench core asan tsan torture valgrind aarch64 i386 typing venv install wheels soak clean
 .NOTPARALLEL:
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make core       the C library alone, with its tests and examples; no Python inside"
 	@echo "make asan       tests under the address and undefined-behaviour sanitizers"
 	@echo "make torture    tests that evict at each switch and make allocations fail"
+	@echo "make soak       a million HTTP chunks through worker threads, with SOAK=minutes (default 5) of repetition"
 	@echo "make valgrind   C tests and a small set of Python tests under valgrind"
 	@echo "make aarch64    cross-compile the core and run its tests under qemu"
 	@echo "make i386       build the core with 32-bit pointers and run its tests"
@@ -68,6 +69,9 @@ typing: install
 bench: install
 	@tools/setup-venv.sh $(PYTHON) bench/requirements.txt
 	@$(VENV)/bin/python bench/run.py $(ARGS)
+
+soak: install
+	@tools/soak.sh $(PYTHON) $(SOAK)
 
 clean:
 	rm -rf build dist .venv-3.*
