@@ -2,7 +2,7 @@
  *
  * A bell remembers that it was rung, so ringing before the wait is not lost. The sleeper acts on what it finds
  * only after gosi_bell_wait has returned, which clears the memory: whoever puts work somewhere and rings then is
- * never overlooked (modelled in tests/model/inbox.pml).
+ * never overlooked (modelled in tests/model/inbox.py).
  * Locking: none; the word is atomic.
  */
 #ifndef GOSI_BELL_H
