@@ -84,6 +84,15 @@ ROWS = [
 THREAD_ROWS = [
     Row("T-atomic", "an empty block: with atomic(), with threading.Lock()", "ns a block", "Tatomic", FAST, FAST_QUICK,
         peers=("gossamer", "threading")),
+    *(Row(f"T-{name}", title, unit, f"S-{name}", FAST, FAST_QUICK, peers=("gossamer", "threading")) for name, title, unit in (
+        ("condition", "Condition: with, notify, nobody waits", "ns a pair"),
+        ("event", "Event: set, clear", "ns a pair"),
+        ("semaphore", "Semaphore: acquire, release", "ns a pair"),
+        ("queue", "Queue: put, get", "ns a pair"),
+        ("making", "a Condition is made", "ns each"),
+        ("threads", "two Semaphores between two threads, there and back: CPU time of both", "ns a round trip"),
+    )),
+    Row("T-tasklets", "the same between two tasklets", "ns a round trip", "S-tasklets", FAST, FAST_QUICK, peers=("gossamer",)),
 ]  # fmt: skip
 
 # The core alone, from C. "ucontext" is the C library's swapcontext(); "boost"
