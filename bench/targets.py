@@ -47,7 +47,7 @@ TARGETS = {
     "W5": [must("greenlet", 5.0), aim("go", 1.5)],
     "T-atomic": [under("must", 100), must("threading")],
     # Half of it is what CPython needs for the with statement.
-    "T-condition": [must("threading", 3.0), aim("threading", 10.0)],
+    "T-condition": [must("threading", 10.0), under("aim", 60)],
     "T-event": [must("threading", 10.0), under("aim", 60)],
     "T-semaphore": [must("threading", 10.0), under("aim", 60)],
     "T-making": [under("must", 150)],
