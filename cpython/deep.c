@@ -46,8 +46,10 @@ static PyObject *deep_enter(PyObject *self, PyObject *unused)
         gosp_spill_settings_changed();
     char *here = __builtin_frame_address(0);
     gosp_spill_thread *st = gosp_spill_native_thread();
-    if (st && st->blocks++ == 0 && here >= st->native.low && here < st->native.high)
-        st->lowered = gosp_c_limits_lower(PyThreadState_Get(), st->native.low, here);
+    if (st && st->blocks++ == 0 && here >= st->native.low && here < st->native.high) {
+        gosp_spill_fit_native(st, PyThreadState_Get());
+        st->lowered = gosp_c_limits_lower(PyThreadState_Get(), st->native.low, here, GOSP_C_LEVEL_BYTES);
+    }
     return Py_NewRef(self);
 }
 
@@ -162,6 +164,9 @@ static PyObject *set_spill(PyObject *module, PyObject *const *given, Py_ssize_t 
     gosp_spill.segment = (size_t)segment;
     gosp_spill.need = gosp_spill.segment / GOSP_ROOM_RATIO < biggest_need ? gosp_spill.segment / GOSP_ROOM_RATIO : biggest_need;
     gosp_spill_settings_changed();
+    gosp_spill_thread *st = on ? gosp_spill_native_thread() : NULL;
+    if (st)
+        gosp_spill_fit_native(st, PyThreadState_Get());
     return before;
 }
 

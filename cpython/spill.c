@@ -158,6 +158,16 @@ static int call_on_segment(gosp_spill_thread *st, gos_tasklet *t, evaluation *e)
     return 0;
 }
 
+/* Here, with CPython's counter set to the stack that is left: it counts levels, whatever their size. */
+static __attribute__((noinline)) PyObject *evaluate_recounted(evaluation *e)
+{
+    gosp_c_limits saved;
+    gosp_c_limits_enter(e->ts, &saved, e->low, __builtin_frame_address(0));
+    e->result = gosp_eval_next(e->ts, e->frame, e->throwflag);
+    gosp_c_limits_leave(e->ts, &saved);
+    return e->result;
+}
+
 static __attribute__((noinline)) PyObject *evaluate_spilled(gosp_spill_thread *st, gos_tasklet *t, evaluation *e)
 {
     if (gosp_greenlets_used())
@@ -167,17 +177,7 @@ static __attribute__((noinline)) PyObject *evaluate_spilled(gosp_spill_thread *s
     st->segment = gosp_spill.segment; /* it may be another time */
     if ((char *)__builtin_frame_address(0) - e->low < (ptrdiff_t)floor_bytes)
         return fail(e);
-    return gosp_eval_next(e->ts, e->frame, e->throwflag);
-}
-
-/* There is stack enough, but CPython's counter says otherwise: it counts levels, whatever their size. */
-static __attribute__((noinline)) PyObject *evaluate_recounted(evaluation *e)
-{
-    gosp_c_limits saved;
-    gosp_c_limits_enter(e->ts, &saved, e->low, __builtin_frame_address(0));
-    e->result = gosp_eval_next(e->ts, e->frame, e->throwflag);
-    gosp_c_limits_leave(e->ts, &saved);
-    return e->result;
+    return evaluate_recounted(e);
 }
 
 static __attribute__((noinline)) PyObject *evaluate_slow(PyThreadState *ts, struct _PyInterpreterFrame *frame, int throwflag)
@@ -189,6 +189,8 @@ static __attribute__((noinline)) PyObject *evaluate_slow(PyThreadState *ts, stru
     size_t need;
     if (!st || !find_stack(st, t, here, &stack, &need))
         return gosp_eval_next(ts, frame, throwflag);
+    if (!t && !st->pool.innermost)
+        gosp_spill_fit_native(st, ts);
     evaluation e = {ts, frame, throwflag, stack.low, NULL};
     char *limit = limit_of(&stack, need);
     now_on(limit, stack.high);
@@ -232,6 +234,17 @@ gosp_spill_thread *gosp_spill_native_thread(void)
 {
     gosp_spill_thread *st = gosp_spill_this_thread();
     return st && !running_tasklet() && !st->pool.innermost ? st : NULL;
+}
+
+/* CPython takes every stack for a big one, and from 3.13 on frees what is nested as deep as its limits allow: the traceback of
+ * a deep recursion, once it has come back to a small stack. The thread keeps the lower limits. */
+void gosp_spill_fit_native(gosp_spill_thread *st, PyThreadState *ts)
+{
+    char *here = __builtin_frame_address(0);
+    if (st->fitted || here < st->native.low || here >= st->native.high)
+        return;
+    st->fitted = 1;
+    (void)gosp_c_limits_lower(ts, st->native.low, here, GOSP_C_LIGHT_LEVEL_BYTES);
 }
 
 gosp_spill_thread *gosp_spill_known_thread(void)

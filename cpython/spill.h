@@ -25,6 +25,7 @@ typedef struct {
     struct gos_bounds native; /* low == high: unknown, and so nothing is ever moved */
     size_t segment;           /* what is tried first: smaller than the settings say once address space was short */
     unsigned generation;      /* of the settings that were seen last */
+    int fitted;               /* the limits on C recursion fit the native stack, see gosp_spill_fit_native */
     int blocks;               /* deep_stack() blocks that were entered on the native stack */
     int lowered;              /* by how much the limits on C recursion are for these */
 } gosp_spill_thread;
@@ -35,6 +36,7 @@ void gosp_spill_settings_changed(void);
 gosp_spill_thread *gosp_spill_this_thread(void);   /* NULL: no memory */
 gosp_spill_thread *gosp_spill_known_thread(void);  /* NULL: it has not been asked for yet */
 gosp_spill_thread *gosp_spill_native_thread(void); /* NULL as well while it runs on anything but its native stack */
+void gosp_spill_fit_native(gosp_spill_thread *st, PyThreadState *ts);
 int gosp_spill_init_key(void);
 
 #endif

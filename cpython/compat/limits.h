@@ -12,6 +12,9 @@
 /* Bytes of stack for each level of C recursion that CPython counts: 8 MiB for 10,000, as in its own limits. */
 enum { GOSP_C_LEVEL_BYTES = 800 };
 
+/* The same for the lightest of them: freeing what is nested. */
+enum { GOSP_C_LIGHT_LEVEL_BYTES = 256 };
+
 /* With 100 levels or fewer, the trash can of 3.13 is only filled: all that is in it would go at once, later. */
 enum { GOSP_LEAST_C_LEVELS = 110 };
 
@@ -43,11 +46,12 @@ static inline void gosp_c_limits_leave(PyThreadState *ts, const gosp_c_limits *s
     (void)saved;
 }
 
-static inline int gosp_c_limits_lower(PyThreadState *ts, const char *low, const char *here)
+static inline int gosp_c_limits_lower(PyThreadState *ts, const char *low, const char *here, int level_bytes)
 {
     (void)ts;
     (void)low;
     (void)here;
+    (void)level_bytes;
     return 0;
 }
 
@@ -94,9 +98,9 @@ static inline void gosp_c_limits_leave(PyThreadState *ts, const gosp_c_limits *s
 }
 
 /* CPython takes every stack for a big one: lower the limits to what is left; returns by how much, for raise. */
-static inline int gosp_c_limits_lower(PyThreadState *ts, const char *low, const char *here)
+static inline int gosp_c_limits_lower(PyThreadState *ts, const char *low, const char *here, int level_bytes)
 {
-    int levels = (int)((size_t)(here - low) / GOSP_C_LEVEL_BYTES);
+    int levels = (int)((size_t)(here - low) / (size_t)level_bytes);
     int by = ts->c_recursion_remaining - (levels > GOSP_LEAST_C_LEVELS ? levels : GOSP_LEAST_C_LEVELS);
     if (by <= 0)
         return 0;

@@ -223,6 +223,28 @@ def test_nesting_in_c_where_the_block_is(size):
 
 
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("whole", [False, True], ids=["block", "set_spill"])
+def test_error_is_freed_after_the_block(size, whole):
+    """The traceback of a deep recursion is freed on the small stack: 3.13 goes as deep for that as its counters allow."""
+    def body():
+        if whole:
+            gossamer.set_spill(sys.maxsize)
+        try:
+            with gossamer.deep_stack():
+                through_partial(10**9)
+        except RecursionError as error:
+            last, levels = error.__traceback__, 1
+            while last.tb_next:
+                last, levels = last.tb_next, levels + 1
+            del last
+        if whole:
+            gossamer.set_spill(None)
+        return levels
+    with recursion_limit(40_000):
+        assert on_thread(size, body) > 10_000
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_nesting_in_c_below_much_python(size):
     """At any depth there is room for both, whatever the counters have come to."""
     def body():
