@@ -45,6 +45,9 @@ static gos_segment *segment_map(gos_segments *pool, size_t bytes)
     char *map = gosi_map_stack(size);
     if (!map)
         return NULL;
+#ifdef GOS_ASAN
+    __asan_unpoison_memory_region(map, size); /* where a stack was unmapped whose last frames never returned */
+#endif
     gos_segment *segment = (gos_segment *)(map + size - ((sizeof *segment + 63) & ~(size_t)63));
     segment->slot.map = map;
     segment->slot.map_size = size;
@@ -62,9 +65,6 @@ static void segment_unmap(gos_segment *segment)
         return;
 #ifdef GOS_VALGRIND
     VALGRIND_STACK_DEREGISTER(segment->slot.live);
-#endif
-#ifdef GOS_ASAN
-    __asan_unpoison_memory_region(segment->slot.map, segment->slot.map_size);
 #endif
     munmap(segment->slot.map, segment->slot.map_size);
 }
