@@ -51,6 +51,8 @@ int gosi_stack_prepare_slow(gos_sched *s, gos_tasklet *from, gos_tasklet *to)
         evict_everybody(s, from);
     if (slot->owner != to && make_room(s, from, slot) != GOS_OK)
         return GOS_ENOMEM;
+    if (from->flags & GOS_F_MAIN) /* never evicted */
+        return GOS_OK;
     /* Last, since an eviction may have used up the spare. */
     char *near = from->slot->parent ? gosi_near(from) : (char *)__builtin_frame_address(0);
     ptrdiff_t used = gosi_base(from)->far_edge - near;
