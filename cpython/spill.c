@@ -18,7 +18,6 @@
 #include <pthread.h>
 
 static const size_t least_segment = 256 * GOSP_KIB; /* see deep.c, where it bounds what can be asked for */
-static const size_t floor_bytes = 24 * GOSP_KIB;    /* without segments: go on in place down to this */
 
 gosp_spill_settings gosp_spill = {.mark = SIZE_MAX, .segment = 8 * GOSP_MIB, .need = GOSP_MIB};
 
@@ -175,7 +174,7 @@ static __attribute__((noinline)) PyObject *evaluate_spilled(gosp_spill_thread *s
     if (call_on_segment(st, t, e) == 0)
         return e->result;
     st->segment = gosp_spill.segment; /* it may be another time */
-    if ((char *)__builtin_frame_address(0) - e->low < (ptrdiff_t)floor_bytes)
+    if ((char *)__builtin_frame_address(0) - e->low < GOSP_C_RESERVE_BYTES)
         return fail(e);
     return evaluate_recounted(e);
 }

@@ -18,6 +18,11 @@ enum { GOSP_C_LIGHT_LEVEL_BYTES = 256 };
 /* With 100 levels or fewer, the trash can of 3.13 is only filled: all that is in it would go at once, later. */
 enum { GOSP_LEAST_C_LEVELS = 110 };
 
+#if GOSP_C_RECURSION != GOSP_C_RECURSION_BOUNDS
+/* What C functions between two evaluations may need at least. */
+enum { GOSP_C_RESERVE_BYTES = 24 * 1024 };
+#endif
+
 #if GOSP_C_RECURSION == GOSP_C_RECURSION_SHARED
 
 /* One counter for Python and C: Python's limit, which is none of the stack's business. */
@@ -129,6 +134,9 @@ static inline void gosp_c_limits_recover(PyThreadState *ts, const gosp_c_limits 
 
 typedef gosp_c_stack gosp_c_limits;
 
+/* With less stack than this, CPython is about to raise an error of its own. */
+enum { GOSP_C_RESERVE_BYTES = 40 * 1024 };
+
 /* The bounds are those of the stack, so recursion goes on for as long as there is any. */
 static inline int gosp_c_room_below(PyThreadState *ts, size_t bytes)
 {
@@ -152,11 +160,12 @@ static inline void gosp_c_limits_leave(PyThreadState *ts, const gosp_c_limits *s
 }
 
 /* CPython knows how much is left. */
-static inline int gosp_c_limits_lower(PyThreadState *ts, const char *low, const char *here)
+static inline int gosp_c_limits_lower(PyThreadState *ts, const char *low, const char *here, int level_bytes)
 {
     (void)ts;
     (void)low;
     (void)here;
+    (void)level_bytes;
     return 0;
 }
 
