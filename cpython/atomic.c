@@ -67,6 +67,8 @@ int gosp_atomic_set(TaskletObject *t, int wanted)
         gosp_ticker_release(th);
         if (GOSP_UNLIKELY(here && th->yield_due))
             gosp_ticker_yield(th);
+        if (here)
+            gosp_maybe_interrupted(th);
     }
     return old;
 }

@@ -16,6 +16,8 @@ PyObject *gosp_resumed(gosp_thread *th, TaskletObject *cur, int rc)
         return gosp_bomb_raise(value);
     }
     Py_XDECREF(value);
+    if (GOSP_UNLIKELY(cur->core.flags & GOSP_INTERRUPT) && gosp_slice_at_resume(th) < 0)
+        return NULL;
     gosp_raise_status(th, rc);
     th->failed_on = NULL;
     return NULL;

@@ -206,7 +206,18 @@ static int tasklet_get_block_trap(PyTaskletObject *t)
     return get_flag(t, GOS_F_BLOCK_TRAP);
 }
 
-/* No interrupts yet, and nested interpreter calls are not counted: for both below. */
+static int tasklet_is_current(PyTaskletObject *t)
+{
+    gos_sched *s = tasklet(t)->core.sched;
+    return s && s->current == &tasklet(t)->core;
+}
+
+static int tasklet_get_pending_irq(PyTaskletObject *t)
+{
+    return tasklet_is_current(t) && gosp_thread_of(tasklet(t)->core.sched)->slice.due != 0;
+}
+
+/* Nested interpreter calls are not counted. */
 static int always_zero(PyTaskletObject *t)
 {
     (void)t;
@@ -216,12 +227,6 @@ static int always_zero(PyTaskletObject *t)
 static int tasklet_is_main(PyTaskletObject *t)
 {
     return get_flag(t, GOS_F_MAIN);
-}
-
-static int tasklet_is_current(PyTaskletObject *t)
-{
-    gos_sched *s = tasklet(t)->core.sched;
-    return s && s->current == &tasklet(t)->core;
 }
 
 static PyObject *tasklet_get_frame(PyTaskletObject *t)
@@ -487,6 +492,38 @@ static PyObject *call_main(PyObject *func, PyObject *args, PyObject *kwds)
     return PyObject_Call(func, args ? args : gosp.empty_tuple, kwds);
 }
 
+enum { WATCHDOG_SOFT = 2, WATCHDOG_IGNORE_NESTING = 4 }; /* as in stackless_api.h */
+
+/* us to ns; what is too much is as good as a hundred days. */
+static int64_t nanoseconds(long us)
+{
+    return us > GOS_FOREVER / 4000 ? GOS_FOREVER / 4 : us > 0 ? us * INT64_C(1000) : 0;
+}
+
+static PyObject *run_budget(long quantum_us, long budget_us, int flags)
+{
+    gosp_thread *th = gosp_thread_current();
+    if (!th)
+        return NULL;
+    if (flags & ~(WATCHDOG_SOFT | WATCHDOG_IGNORE_NESTING)) {
+        PyErr_Format(PyExc_ValueError, "unknown watchdog flags: %d", flags & ~(WATCHDOG_SOFT | WATCHDOG_IGNORE_NESTING));
+        return NULL;
+    }
+    struct gosp_run_limits limits = {
+        .quantum = nanoseconds(quantum_us),
+        .budget = nanoseconds(budget_us),
+        .soft = (flags & WATCHDOG_SOFT) != 0,
+        .ignore_nesting = (flags & WATCHDOG_IGNORE_NESTING) != 0,
+    };
+    return gosp_run(th, &limits);
+}
+
+static int set_preemption(long quantum_us)
+{
+    gosp_thread *th = gosp_thread_current();
+    return th ? gosp_slice_set_turn(th, nanoseconds(quantum_us)) : -1;
+}
+
 /* ---- the capsule ---- */
 
 static PyStackless_CAPI table = {
@@ -510,7 +547,7 @@ static PyStackless_CAPI table = {
     .tasklet_get_ignore_nesting = tasklet_get_ignore_nesting,
     .tasklet_set_block_trap = tasklet_set_block_trap,
     .tasklet_get_block_trap = tasklet_get_block_trap,
-    .tasklet_get_pending_irq = always_zero,
+    .tasklet_get_pending_irq = tasklet_get_pending_irq,
     .tasklet_get_frame = tasklet_get_frame,
     .tasklet_is_main = tasklet_is_main,
     .tasklet_is_current = tasklet_is_current,
@@ -546,6 +583,8 @@ static PyStackless_CAPI table = {
     .adjust_switch_trap = adjust_switch_trap,
     .call_error_handler = call_error_handler,
     .call_main = call_main,
+    .run_budget = run_budget,
+    .set_preemption = set_preemption,
 };
 
 /* The package is being imported around us, and it is where the capsule belongs by its name. */

@@ -19,6 +19,7 @@
 
 #include "compat/state.h"
 #include "gossamer/embed.h"
+#include "preempt.h"
 
 #define GOSP_LIKELY(x) __builtin_expect(!!(x), 1)
 #define GOSP_UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -30,6 +31,7 @@ enum {
     GOSP_ENDED = GOS_F_USER << 3,       /* its function has ended, and none was bound since */
     GOSP_TRACE_ME = GOS_F_USER << 5,    /* bound by traced code: starts with threading.settrace's function, if any */
     GOSP_UNTRACKED = GOS_F_USER << 4,   /* hidden from the collector, see gosp_track */
+    GOSP_INTERRUPT = GOS_F_USER << 6,   /* to be interrupted when it is resumed, see gosp_slice_at_resume */
 };
 
 /* A switch looks closer at a tasklet whose flags differ here from gosp_thread.usual_flags. */
@@ -93,6 +95,7 @@ typedef struct gosp_thread {
     int failed_direction;
     unsigned lonely; /* != 0: asleep until another thread wakes it; when, in the order of falling asleep */
     int hopeless;    /* told so by the last other thread, while it sleeps */
+    gosp_slice slice; /* limits on how long its tasklets run */
     int ended; /* its thread state is gone: nothing can come to it, or be killed, any more */
     uint8_t knows_daemon, is_daemon; /* the interpreter ends without waiting for it */
     uint8_t dozes; /* in idle, the GIL released: it has not chosen who runs next, even if there is somebody by now */
@@ -226,13 +229,20 @@ int gosp_bomb_init(PyObject *module);
  * New reference to what it was resumed with (None if nothing), or NULL with the exception. */
 PyObject *gosp_resumed(gosp_thread *th, TaskletObject *cur, int rc);
 
+/* preempt.c: what gosp_settle does, and then the interruption of a tasklet that was resumed only for that. 0, or
+ * -1 with an exception: it was thrown into meanwhile. */
+int gosp_settle_and_interrupt(gosp_thread *th);
+
 /* The same after GOS_OK, for inlining. */
 static inline __attribute__((always_inline)) PyObject *gosp_resumed_hot(gosp_thread *th, TaskletObject *cur)
 {
     PyObject *value = cur->core.value; /* claimed before anything can run */
     cur->core.value = NULL;
     gosp_tracing_resumed(th->ts);
-    gosp_settle(th);
+    if (GOSP_UNLIKELY(th->sched.deferred || th->sched.deferred_value || th->late_func) && gosp_settle_and_interrupt(th) < 0) {
+        Py_XDECREF(value);
+        return NULL;
+    }
     if (!value)
         return Py_NewRef(Py_None);
     if (GOSP_LIKELY(!Bomb_Check(value)))
@@ -317,6 +327,31 @@ PyObject *gosp_select(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
 int gosp_call_channel_callback(gosp_thread *th, ChannelObject *ch, int sending, PyObject **value);
 void gosp_call_schedule_callback(gos_tasklet *from, gos_tasklet *to);
 extern PyMethodDef gosp_callback_functions[];
+
+/* preempt.c: limits. run() begins and ends those of its call; see preempt.h. */
+struct gosp_run_limits {
+    int64_t quantum, budget; /* ns */
+    uint8_t cpu, soft, ignore_nesting, threadblock;
+};
+PyObject *gosp_run(gosp_thread *th, const struct gosp_run_limits *limits); /* scheduler.c */
+int gosp_slice_begin_run(gosp_thread *th, const struct gosp_run_limits *wanted);
+void gosp_slice_end_run(gosp_thread *th);
+void gosp_slice_forget(gosp_thread *th); /* the thread ends */
+void gosp_slice_switching(gos_tasklet *from, gos_tasklet *to); /* before each switch, while there are limits */
+int gosp_slice_at_resume(gosp_thread *th);
+void gosp_slice_unblocked(gosp_thread *th);
+int gosp_microseconds(PyObject *value, const char *name, int64_t *ns); /* None: 0. -1 with an error */
+int gosp_slice_set_turn(gosp_thread *th, int64_t turn_ns); /* set_preemption */
+int gosp_slice_set_stall(gosp_thread *th, int64_t stall_ns, int dump);
+extern PyMethodDef gosp_preempt_functions[];
+extern PyMethodDef gosp_stall_functions[]; /* stall.c */
+
+/* Something that stands in the way of interruptions is gone: one may be waiting. */
+static inline void gosp_maybe_interrupted(gosp_thread *th)
+{
+    if (GOSP_UNLIKELY(th->slice.armed && th->slice.due))
+        gosp_slice_unblocked(th);
+}
 
 /* parse.c: arguments of a vectorcall function; out holds the defaults. 0, or -1 with TypeError. n <= 32. */
 int gosp_parse(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, const char *function, const char *const *names,

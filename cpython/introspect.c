@@ -268,9 +268,10 @@ static PyObject *stats(PyObject *module, PyObject *unused)
     if (!th)
         return NULL;
     gos_sched *s = &th->sched;
-    return Py_BuildValue("{sKsKsKsKsKsI}", "switches", (unsigned long long)s->switches, "evictions",
+    return Py_BuildValue("{sKsKsKsKsKsIsI}", "switches", (unsigned long long)s->switches, "evictions",
                          (unsigned long long)s->evictions, "evicted", (unsigned long long)s->evicted, "evicted_bytes",
-                         (unsigned long long)s->evicted_bytes, "live", (unsigned long long)s->live, "slots", s->slot_count);
+                         (unsigned long long)s->evicted_bytes, "live", (unsigned long long)s->live, "slots", s->slot_count, "due",
+                         (unsigned)th->slice.due);
 }
 
 PyMethodDef gosp_introspect_functions[] = {

@@ -1,5 +1,6 @@
 /* module.c - the extension module gossamer._gossamer: its functions, constants, knobs, and its exit. */
 #include "capi.h"
+#include "timekeeper.h"
 
 PyMODINIT_FUNC PyInit__gossamer(void);
 
@@ -56,6 +57,8 @@ static PyObject *at_exit(PyObject *module, PyObject *unused)
     if (!th && gosp_ticker_started() && !gosp_thread_current()) /* its end, later, stops the ticker */
         PyErr_Clear();
     gosp_idle_main_exits();
+    gosp_timekeeper_stop();
+    gosp_update_notify();
     if (th && gosp_ts_is_current(th->ts) && th->sched.current == &th->main->core) {
         int trap = th->sched.trap; /* left set, or set for a purpose that ends now */
         th->sched.trap = 0;
@@ -102,7 +105,7 @@ static int init_process(PyObject *module)
     if (gosp_compat_init() < 0 || read_knobs() < 0 || make_exceptions() < 0)
         return -1;
     gos_set_allocator(PyObject_Malloc, PyObject_Realloc, PyObject_Free);
-    if (gosp_arena_install() < 0)
+    if (gosp_arena_install() < 0 || gosp_timekeeper_init() < 0)
         return -1;
     gosp.module = module;
     done = 1;
@@ -121,6 +124,7 @@ static int module_exec(PyObject *module)
         return -1;
     if (PyModule_AddFunctions(module, gosp_scheduler_functions) < 0 || PyModule_AddFunctions(module, gosp_callback_functions) < 0 ||
         PyModule_AddFunctions(module, gosp_introspect_functions) < 0 || PyModule_AddFunctions(module, gosp_pool_functions) < 0 ||
+        PyModule_AddFunctions(module, gosp_preempt_functions) < 0 || PyModule_AddFunctions(module, gosp_stall_functions) < 0 ||
         PyModule_AddFunctions(module, gosp_sync_functions) < 0)
         return -1;
     if (PyModule_AddObjectRef(module, "TaskletExit", gosp.tasklet_exit) < 0 ||

@@ -77,28 +77,80 @@ static PyObject *schedule_remove(PyObject *module, PyObject *const *args, Py_ssi
     return gosp_resumed(th, cur, gos_sched_park(&th->sched));
 }
 
-static PyObject *run(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+/* The limits that the arguments of run() ask for; quantum and budget 0: none. -1 with an exception. */
+static int run_limits(PyObject *const *given, struct gosp_run_limits *limits)
 {
-    static const char *const names[] = {"timeout", "threadblock", "soft", "ignore_nesting", "totaltimeout"};
-    PyObject *given[5] = {NULL, NULL, NULL, NULL, NULL};
-    (void)module;
-    gosp_thread *th = gosp_thread_current();
-    if (!th || gosp_parse(args, nargs, kwnames, "run", names, 5, 0, given) < 0)
-        return NULL;
-    for (int i = 1; i < 5; i++) /* flags: without a timeout they have no effect */
-        if (given[i] && PyObject_IsTrue(given[i]) < 0)
-            return NULL;
+    int flag[5] = {0};
+    long long timeout = 0;
+    for (int i = 1; i < 5; i++)
+        if (given[i] && (flag[i] = PyObject_IsTrue(given[i])) < 0)
+            return -1;
     if (given[0]) {
-        long long timeout = PyLong_AsLongLong(given[0]);
+        timeout = PyLong_AsLongLong(given[0]);
         if (timeout == -1 && PyErr_Occurred())
-            return NULL;
-        if (timeout > 0)
-            return gosp_not_yet("run(timeout), which interrupts tasklets,");
+            return -1;
     }
+    if (gosp_microseconds(given[5], "quantum_us", &limits->quantum) < 0 ||
+        gosp_microseconds(given[6], "budget_us", &limits->budget) < 0)
+        return -1;
+    limits->threadblock = flag[1] != 0;
+    limits->soft = flag[2] != 0;
+    limits->ignore_nesting = flag[3] != 0;
+    if (timeout <= 0)
+        return 0;
+    if (limits->quantum || limits->budget) {
+        PyErr_SetString(PyExc_ValueError, "run() takes either timeout or quantum_us and budget_us");
+        return -1;
+    }
+    int64_t ns = timeout > GOS_FOREVER / 4000 ? GOS_FOREVER / 4 : timeout * 1000;
+    limits->cpu = 1;
+    *(flag[4] ? &limits->budget : &limits->quantum) = ns;
+    return 0;
+}
+
+static int run_limited(gosp_thread *th, const struct gosp_run_limits *limits)
+{
+    gos_sched *s = &th->sched;
+    s->no_waiting = limits->budget && !limits->cpu; /* the budget is for work, and the caller has better to do */
+    s->threadblock = limits->threadblock && !s->no_waiting;
+    int rc = gos_sched_run(s);
+    s->no_waiting = s->threadblock = 0;
+    gosp_slice_end_run(th);
+    return rc;
+}
+
+/* Only the outermost limits of a thread count. */
+PyObject *gosp_run(gosp_thread *th, const struct gosp_run_limits *limits)
+{
     TaskletObject *cur = gosp_current(th);
     if (gosp_pending(cur) < 0)
         return NULL;
-    return gosp_resumed(th, cur, gos_sched_run(&th->sched));
+    if (th->slice.watchdog || !(limits->quantum || limits->budget))
+        return gosp_resumed(th, cur, gos_sched_run(&th->sched));
+    if (th->sched.head != th->sched.current)
+        return gosp_raise_status(th, GOS_ETRAP);
+    if (gosp_slice_begin_run(th, limits) < 0)
+        return NULL;
+    return gosp_resumed(th, cur, run_limited(th, limits));
+}
+
+static PyObject *run(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    static const char *const names[] = {"timeout", "threadblock", "soft", "ignore_nesting", "totaltimeout",
+                                        "quantum_us", "budget_us"};
+    PyObject *given[7] = {NULL};
+    struct gosp_run_limits limits = {0};
+    (void)module;
+    gosp_thread *th = gosp_thread_current();
+    if (!th)
+        return NULL;
+    if (nargs > 5) {
+        PyErr_Format(PyExc_TypeError, "run() takes at most 5 positional arguments (%zd given)", nargs);
+        return NULL;
+    }
+    if (gosp_parse(args, nargs, kwnames, "run", names, 7, 0, given) < 0 || run_limits(given, &limits) < 0)
+        return NULL;
+    return gosp_run(th, &limits);
 }
 
 static PyObject *sleep_seconds(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -276,9 +328,14 @@ PyMethodDef gosp_scheduler_functions[] = {
      "schedule_remove($module, retval=<current>)\n--\n\n"
      "As schedule, but the caller leaves the run queue until somebody inserts it. (Stackless)"},
     {"run", (PyCFunction)(void (*)(void))run, METH_FASTCALL | METH_KEYWORDS,
-     "run($module, timeout=0, threadblock=False, soft=False, ignore_nesting=False, totaltimeout=False)\n--\n\n"
-     "Run the other tasklets of this thread until none is runnable and none sleeps. An error that ends one of them is\n"
-     "raised here. A positive timeout raises NotImplementedError in this release. (Stackless)"},
+     "run($module, timeout=0, threadblock=False, soft=False, ignore_nesting=False, totaltimeout=False, *, quantum_us=None,\n"
+     "    budget_us=None)\n--\n\n"
+     "Run the other tasklets of this thread until none is runnable and none sleeps; returns None. An error that ends one of\n"
+     "them is raised here. A limit interrupts the tasklet that reaches it, which is paused and returned. timeout > 0: how\n"
+     "long one may run without a switch, in microseconds of CPU time; with totaltimeout, how long all of run() may take,\n"
+     "each switch counting 5 more. soft: return None instead at the first switch after that. ignore_nesting: interrupt\n"
+     "also inside C functions that call Python. (Stackless) quantum_us and budget_us are the same two limits in real time;\n"
+     "with budget_us, run() does not wait for sleeping tasklets."},
     {"sleep", (PyCFunction)(void (*)(void))sleep_seconds, METH_FASTCALL | METH_KEYWORDS,
      "sleep($module, seconds)\n--\n\nLet other tasklets run for so long; 0: just once. (time.sleep)"},
     {"switch_trap", (PyCFunction)(void (*)(void))switch_trap, METH_FASTCALL,

@@ -316,6 +316,8 @@ static PyObject *tasklet_set_ignore_nesting(PyObject *self, PyObject *const *arg
         return NULL;
     if (wanted != old)
         t->core.flags ^= GOS_F_IGNORE_NESTING;
+    if (gosp_self)
+        gosp_maybe_interrupted(gosp_self);
     return PyBool_FromLong(old);
 }
 

@@ -124,6 +124,18 @@ static void hook_restored(gos_tasklet *t)
  * hook_body's frame, like all between the far edge of the stack and the tasklet's code, is part of each
  * suspended tasklet: it holds one pointer, and what has locals is in functions that have returned by then. */
 
+/* value: what it was thrown before, if anything, and so the result. */
+static __attribute__((noinline)) PyObject *begin_specially(gosp_thread *th, TaskletObject *t, PyObject *value)
+{
+    if (t->core.flags & GOSP_TRACE_ME) {
+        t->core.flags &= ~(uint32_t)GOSP_TRACE_ME;
+        gosp_trace_adopt();
+    }
+    if (gosp_slice_at_resume(th) < 0)
+        Py_XSETREF(value, gosp_bomb_from_error());
+    return value;
+}
+
 /* Before the call: claim what the tasklet starts with. Returns its function, or the bomb that was thrown into it,
  * with th->start_args and start_kwargs set; new references, all of them. */
 static __attribute__((noinline)) PyObject *begin(gosp_thread *th, TaskletObject *t)
@@ -138,10 +150,8 @@ static __attribute__((noinline)) PyObject *begin(gosp_thread *th, TaskletObject 
         gosp_chunk_install(th->ts, chunk, bytes); /* without, CPython maps its 16 KiB: more memory, same result */
     gosp_tracing_resumed(th->ts);
     gosp_settle(th); /* may run, switch to, and start others */
-    if (GOSP_UNLIKELY(t->core.flags & GOSP_TRACE_ME)) {
-        t->core.flags &= ~(uint32_t)GOSP_TRACE_ME;
-        gosp_trace_adopt();
-    }
+    if (GOSP_UNLIKELY(t->core.flags & (GOSP_TRACE_ME | GOSP_INTERRUPT)))
+        value = begin_specially(th, t, value);
     if (GOSP_UNLIKELY(value != NULL)) {
         PyObject *unused = Bomb_Check(value) ? func : value;
         func = Bomb_Check(value) ? value : func;
@@ -267,8 +277,9 @@ static const char guard_name[] = "gossamer.thread";
 
 void gosp_update_notify(void)
 {
+    int listened = gosp.schedule_callback || gosp.fast_schedule_callback;
     for (gosp_thread *th = gosp.threads; th; th = th->next)
-        th->sched.notify = gosp.schedule_callback || gosp.fast_schedule_callback ? gosp_call_schedule_callback : NULL;
+        th->sched.notify = th->slice.armed ? gosp_slice_switching : listened ? gosp_call_schedule_callback : NULL;
 }
 
 /* Its tasklets get TaskletExit, as at the end of a thread in Stackless; what survives is abandoned. */
@@ -355,6 +366,7 @@ static void end_thread(PyObject *capsule)
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     int here = gosp_self == th && th->sched.current == &th->main->core;
+    gosp_slice_forget(th);
     if (gosp_finalizing()) {
         /* The exit handler has killed what could be killed. Whoever survived is still to be seen by the last
          * collections: so the stacks, and this record, stay until the process ends. */

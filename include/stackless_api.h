@@ -188,8 +188,7 @@ static inline int PyTasklet_GetBlockTrap(PyTaskletObject *t)
     return PyStackless_API->tasklet_get_block_trap(t);
 }
 
-/* Does an interrupt by run(timeout) wait for t? Always 0 in this release, which has no such interrupts. GIL.
- * (Stackless) */
+/* Is t current, and its interruption by a time limit due, but not made yet? GIL. (Stackless) */
 static inline int PyTasklet_GetPendingIrq(PyTaskletObject *t)
 {
     return PyStackless_API->tasklet_get_pending_irq(t);
@@ -397,9 +396,9 @@ static inline unsigned long PyStackless_GetCurrentId(void)
 #define PY_WATCHDOG_IGNORE_NESTING 4
 #define PY_WATCHDOG_TOTALTIMEOUT 8
 
-/* run(timeout, ...): run the others until none is runnable. timeout 0: no limit; a positive one sets
- * NotImplementedError in this release. New reference to None (on Stackless: or to the tasklet that was
- * interrupted), or NULL: an error that ended a tasklet; ValueError for unknown flags. SWITCHES. GIL.
+/* run(timeout, ...): run the others until none is runnable. timeout 0: no limit; else in
+ * microseconds of CPU time (on Stackless: in bytecodes). New reference to None or to the tasklet that was
+ * interrupted, or NULL: an error that ended a tasklet; ValueError for unknown flags. SWITCHES. GIL.
  * (Stackless) */
 static inline PyObject *PyStackless_RunWatchdogEx(long timeout, int flags)
 {
@@ -408,6 +407,22 @@ static inline PyObject *PyStackless_RunWatchdogEx(long timeout, int flags)
 static inline PyObject *PyStackless_RunWatchdog(long timeout)
 {
     return PyStackless_RunWatchdogEx(timeout, 0);
+}
+
+/* run(quantum_us=..., budget_us=...): run the others until none is runnable, one of them has run for quantum_us
+ * microseconds without a switch, or all of it has taken budget_us; 0 or less: no such limit. In real time, and
+ * with a budget without waiting for those that sleep: for the frame loop of a host. flags: PY_WATCHDOG_SOFT,
+ * PY_WATCHDOG_IGNORE_NESTING. Result and errors as above. SWITCHES. GIL. (Gossamer) */
+static inline PyObject *PyStackless_RunBudget(long quantum_us, long budget_us, int flags)
+{
+    return PyStackless_API->run_budget(quantum_us, budget_us, flags);
+}
+
+/* set_preemption(quantum_us): tasklets of this thread that run for so long without a switch become the last of
+ * the run queue; 0 or less: no more. 0, or -1 with an exception. GIL. (Gossamer) */
+static inline int PyStackless_SetPreemption(long quantum_us)
+{
+    return PyStackless_API->set_preemption(quantum_us);
 }
 
 /* set_channel_callback(callable): callable(channel, tasklet, sending, willblock) before each channel operation

@@ -71,6 +71,12 @@ int gosi_next(gos_sched *s, gos_tasklet **to)
         }
         *to = fallback(s);
         int rc;
+        if (s->no_waiting && s->watchdog_count) {
+            gosi_timer_fire(s); /* by the exact clock */
+            if (s->head)
+                *to = s->head;
+            return GOS_OK;
+        }
         if (gosi_awaits(s)) {
             rc = idle(s);
         } else if (*to && !s->threadblock) {

@@ -22,6 +22,7 @@ typedef PyObject *gosp_ref;
 #define FRAME_FUNC(f) ((gosp_ref)(f)->f_func)
 #define FRAME_EXECUTABLE(f) ((gosp_ref)(f)->f_code)
 #define IS_ENTRY_FRAME(f) 0
+#define BEGINS_LOOP(f) (f)->is_entry
 #elif PY_VERSION_HEX < 0x030D0000
 typedef PyObject *gosp_ref;
 #define FRAME_FUNC(f) (f)->f_funcobj
@@ -37,6 +38,23 @@ typedef _PyStackRef gosp_ref;
 #define FRAME_FUNC(f) (f)->f_funcobj
 #define FRAME_EXECUTABLE(f) (f)->f_executable
 #define IS_ENTRY_FRAME(f) ((f)->owner >= FRAME_OWNED_BY_INTERPRETER)
+#endif
+
+/* Each evaluation loop has one such frame in the chain. */
+#ifndef BEGINS_LOOP
+#define BEGINS_LOOP(f) IS_ENTRY_FRAME(f)
+#endif
+#if PY_VERSION_HEX < 0x030F0000
+#define IS_BASE_FRAME(f, ts) 0
+#else
+#define IS_BASE_FRAME(f, ts) ((f) == (ts)->base_frame)
+#endif
+
+/* The instruction that a frame executes, or has executed last. */
+#if PY_VERSION_HEX < 0x030D0000
+#define INSTRUCTION_OF(f) ((const char *)(f)->prev_instr)
+#else
+#define INSTRUCTION_OF(f) ((const char *)(f)->instr_ptr)
 #endif
 
 #if PY_VERSION_HEX < 0x030E0000

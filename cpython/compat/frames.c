@@ -62,14 +62,19 @@ int gosp_frames_traverse(const gosp_state *st, visitproc visit, void *arg)
     return 0;
 }
 
+static frame *innermost(PyThreadState *ts)
+{
+#if PY_VERSION_HEX < 0x030D0000
+    return ts->cframe->current_frame;
+#else
+    return ts->current_frame;
+#endif
+}
+
 #if PY_VERSION_HEX < 0x030E0000
 static frame *running_frame(PyThreadState *ts)
 {
-#if PY_VERSION_HEX < 0x030D0000
-    frame *f = ts->cframe->current_frame;
-#else
-    frame *f = ts->current_frame;
-#endif
+    frame *f = innermost(ts);
     return f && !IS_ENTRY_FRAME(f) ? f : NULL;
 }
 
@@ -243,6 +248,25 @@ PyObject *gosp_frames_innermost(gosp_state *st, PyThreadState *ts)
     ts->current_frame = real;
 #endif
     return result;
+}
+
+int gosp_frames_loops(const gosp_state *st, PyThreadState *ts, int limit)
+{
+    int n = 0;
+    for (frame *f = st ? st->frame : innermost(ts); f && n < limit; f = f->previous)
+        n += BEGINS_LOOP(f) && !IS_BASE_FRAME(f, ts);
+    return n;
+}
+
+int gosp_frames_are_ours(PyThreadState *ts)
+{
+    static const char prefix[] = "gossamer._";
+    frame *f = first_complete(innermost(ts));
+    PyObject *name = f && PyDict_Check(f->f_globals) ? PyDict_GetItemString(f->f_globals, "__name__") : NULL;
+    const char *text = name && PyUnicode_Check(name) ? PyUnicode_AsUTF8(name) : NULL;
+    if (!text)
+        PyErr_Clear();
+    return text && strncmp(text, prefix, sizeof prefix - 1) == 0;
 }
 
 size_t gosp_frames_used(const gosp_state *st, PyObject **code)

@@ -162,6 +162,13 @@ void gosp_frames_cut(gosp_state *st, PyThreadState *ts);
 /* New reference to the innermost frame object of a suspended tasklet, or NULL without an error. */
 PyObject *gosp_frames_innermost(gosp_state *st, PyThreadState *ts);
 
+/* How many evaluation loops the frames belong to: of the running code (st NULL), or of a suspended tasklet whose
+ * stack is in place. Stops counting at limit. */
+int gosp_frames_loops(const gosp_state *st, PyThreadState *ts, int limit);
+
+/* Does the innermost frame of the running code belong to a private module of ours (gossamer._something)? */
+int gosp_frames_are_ours(PyThreadState *ts);
+
 /* Bytes of data stack in use, the code object of the outermost frame in *code (borrowed), or 0. */
 size_t gosp_frames_used(const gosp_state *st, PyObject **code);
 

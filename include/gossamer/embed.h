@@ -209,6 +209,7 @@ struct gos_sched {
     void *blocks[GOS_BLOCK_CLASSES]; /* free blocks for raw slices, linked through their first word */
     uint32_t block_count;
     uint8_t compress, evict_always, own;
+    uint8_t no_waiting;       /* run() returns rather than wait for timers */
     uint64_t fp_control;      /* floating-point control words that tasklets start with: the thread's own, at init */
     int *errno_place;         /* errno of this thread: asking for its address at each switch costs 3 ns */
     void *cxa;                /* C++ exception globals of this thread, NULL without a C++ runtime */

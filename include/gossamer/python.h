@@ -88,6 +88,8 @@ typedef struct PyStackless_CAPI {
     int (*adjust_switch_trap)(int change);
     int (*call_error_handler)(void);
     PyObject *(*call_main)(PyObject *func, PyObject *args, PyObject *kwds);
+    PyObject *(*run_budget)(long quantum_us, long budget_us, int flags);
+    int (*set_preemption)(long quantum_us);
 } PyStackless_CAPI;
 
 /* Filled in by PyStackless_Import. Weak and hidden: however many files of an extension include this header,

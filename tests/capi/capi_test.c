@@ -278,6 +278,22 @@ static PyObject *call_PyStackless_CallErrorHandler(PyObject *module, PyObject *e
     return from_int(PyStackless_CallErrorHandler());
 }
 
+static PyObject *call_PyStackless_RunBudget(PyObject *module, PyObject *args)
+{
+    long quantum, budget;
+    int flags;
+    return PyArg_ParseTuple(args, "lli", &quantum, &budget, &flags) ? PyStackless_RunBudget(quantum, budget, flags) : NULL;
+}
+
+static PyObject *call_PyStackless_SetPreemption(PyObject *module, PyObject *args)
+{
+    long quantum;
+    if (!PyArg_ParseTuple(args, "l", &quantum))
+        return NULL;
+    int rc = PyStackless_SetPreemption(quantum);
+    return rc < 0 ? NULL : PyLong_FromLong(rc);
+}
+
 static PyObject *call_PyStackless_Call_Main(PyObject *module, PyObject *args)
 {
     PyObject *func, *a, *k;
@@ -389,7 +405,7 @@ static PyMethodDef functions[] = {
     MANY(PyChannel_SetPreference), ONE(PyChannel_GetScheduleAll), MANY(PyChannel_SetScheduleAll), ONE(PyChannel_GetBalance),
     MANY(PyStackless_Schedule), MANY(PyStackless_Schedule_nr), NOARGS(PyStackless_GetRunCount),
     NOARGS(PyStackless_GetCurrent), NOARGS(PyStackless_GetCurrentId), MANY(PyStackless_RunWatchdog),
-    MANY(PyStackless_RunWatchdogEx), ONE(PyStackless_SetChannelCallback), ONE(PyStackless_SetScheduleCallback),
+    MANY(PyStackless_RunWatchdogEx), MANY(PyStackless_RunBudget), MANY(PyStackless_SetPreemption), ONE(PyStackless_SetChannelCallback), ONE(PyStackless_SetScheduleCallback),
     MANY(PyStackless_SetScheduleFastcallback), MANY(PyStackless_AdjustSwitchTrap), ONE(PyStackless_CallErrorHandler),
     MANY(PyStackless_Call_Main), MANY(PyStackless_CallMethod_Main), ONE(PyStackless_CallCMethod_Main),
     {"fast_calls", get_fast_calls, METH_NOARGS, "How often the fast callback was called."},

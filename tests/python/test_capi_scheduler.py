@@ -219,9 +219,72 @@ class TestScheduler:
                 call()
         with raises(ValueError, "unknown watchdog flags: 16"):
             capi.PyStackless_RunWatchdogEx(0, 17)
-        for call in (lambda: capi.PyStackless_RunWatchdog(1000), lambda: capi.PyStackless_RunWatchdogEx(1000, 8)):
-            with pytest.raises(NotImplementedError):
-                call()
+
+    def test_limits(self, capi):
+        def hog():
+            pending.append(capi.PyTasklet_GetPendingIrq(stackless.current))
+            while True:
+                pass
+
+        def nested():
+            list(map(lambda _: hog(), [1]))
+
+        pending = []
+        for body, call in ((hog, lambda: capi.PyStackless_RunWatchdog(300)),
+                           (hog, lambda: capi.PyStackless_RunWatchdogEx(300, 8)),
+                           (nested, lambda: capi.PyStackless_RunWatchdogEx(300, 4)),
+                           (hog, lambda: capi.PyStackless_RunBudget(300, 0, 0)),
+                           (hog, lambda: capi.PyStackless_RunBudget(-1, 300, 0)),
+                           (nested, lambda: capi.PyStackless_RunBudget(300, 2**62, 4))):
+            t = stackless.tasklet(body)()
+            assert call() is t and t.paused
+            assert capi.PyTasklet_GetPendingIrq(t) == 0
+            t.kill()
+        assert pending == [0] * 6
+
+    def test_pending_interrupt(self, capi):
+        def body():
+            with stackless.atomic():
+                while not capi.PyTasklet_GetPendingIrq(stackless.current):
+                    pass
+            while True:
+                pass
+
+        t = stackless.tasklet(body)()
+        assert capi.PyStackless_RunBudget(300, 0, 0) is t
+        t.kill()
+
+    def test_soft_limit(self, capi):
+        def body():
+            while not capi.PyTasklet_GetPendingIrq(stackless.current):
+                pass
+            stackless.schedule()
+
+        t, u = stackless.tasklet(body)(), stackless.tasklet(nothing)()
+        assert capi.PyStackless_RunBudget(0, 300, 2) is None and t.alive and u.alive
+        assert capi.PyStackless_RunBudget(0, 0, 0) is None and not t.alive
+
+    def test_budget_flags(self, capi):
+        for flags in (1, 8, 16, -1):
+            with raises(ValueError, f"unknown watchdog flags: {flags & ~6}"):
+                capi.PyStackless_RunBudget(5, 5, flags)
+
+    def test_preemption(self, capi):
+        def body(n):
+            while len(turns) < 20:
+                if not turns or turns[-1] != n:
+                    turns.append(n)
+
+        turns = []
+        for n in range(2):
+            stackless.tasklet(body)(n)
+        assert capi.PyStackless_SetPreemption(300) == 0
+        try:
+            stackless.run()
+        finally:
+            assert capi.PyStackless_SetPreemption(0) == 0
+        assert turns[:20] == [0, 1] * 10
+
 
     def test_trap(self, capi):
         assert capi.PyStackless_AdjustSwitchTrap(2) == 0

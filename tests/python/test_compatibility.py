@@ -160,16 +160,7 @@ def copies(*makers):
     return check
 
 
-def run_with_timeout():
-    stackless.tasklet(nothing)()
-    refused(stackless.run, 1)
-    refused(stackless.run, 1000, soft=True)
-    assert stackless.runcount == 2
-    stackless.run()
-
-
 RULES = {
-    "`run(timeout)` with a positive timeout": run_with_timeout,
     "pickling or copying a tasklet":
         copies(stackless.tasklet, lambda: stackless.tasklet(nothing, ()), paused_tasklet, blocked_tasklet),
     "pickling or copying a channel": copies(stackless.channel),

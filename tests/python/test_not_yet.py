@@ -16,31 +16,6 @@ def refused(call, *args, **kwargs):
     assert len(text) > 15 and "\n" not in text, text
 
 
-class TestTimeout:
-    @pytest.mark.parametrize("args, kwargs", [
-        ((5,), {}), ((1,), {"soft": True}), ((), {"timeout": 1000}),
-        ((1 << 30,), {"totaltimeout": True}), ((5, True), {}), ((5, False, False, True), {}),
-    ])
-    def test_run(self, args, kwargs):
-        t = stackless.tasklet(nothing)()
-        refused(stackless.run, *args, **kwargs)
-        assert t.scheduled and stackless.runcount == 2
-        stackless.run()
-
-    def test_run_alone(self):
-        refused(stackless.run, 5)
-
-    def test_run_in_a_tasklet(self):
-        log = []
-
-        def f():
-            refused(stackless.run, 5)
-            log.append(1)
-        stackless.tasklet(f)()
-        stackless.run()
-        assert log == [1]
-
-
 class TestPickling:
     @pytest.mark.parametrize("make", [
         stackless.tasklet, lambda: stackless.tasklet(nothing), lambda: stackless.tasklet(nothing, ()),

@@ -3,8 +3,7 @@
 Left out, because this release refuses what they show:
 
 * the channel between threads, and the operations on another thread's tasklets:
-  operations across threads come with the next release;
-* the watchdog's time slices and total time: run(timeout > 0) comes with threads.
+  operations across threads come with the next release.
 
 The specification has no worked example of pickling.
 
