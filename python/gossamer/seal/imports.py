@@ -45,7 +45,7 @@ def _statements(tree: ast.AST, stdlib: bool) -> Iterator[tuple[ast.AST, bool]]:
     while todo:
         node, inside = todo.pop()
         yield node, inside
-        blocks = _BLOCKS
+        blocks: tuple[str, ...] = _BLOCKS
         if isinstance(node, ast.If):
             holds = _holds(node.test)
             blocks = () if holds is not None else _BLOCKS
