@@ -1,6 +1,17 @@
 /* crc32.c - the checksum of zip archives. */
 #include "archive.h"
 
+#ifdef SEAL_HAVE_ZLIB
+
+#include <zlib.h>
+
+uint32_t seal_crc32(const void *data, size_t size)
+{
+    return (uint32_t)crc32_z(0, data, size);
+}
+
+#else
+
 /* Four bytes a step, by tables made on first use; every thread would make the same. */
 uint32_t seal_crc32(const void *data, size_t size)
 {
@@ -32,3 +43,5 @@ uint32_t seal_crc32(const void *data, size_t size)
         c = c >> 8 ^ tables[0][(c ^ *p++) & 255];
     return ~c;
 }
+
+#endif

@@ -96,11 +96,13 @@ def test_packages_namespaces_and_submodules(seal, run, tmp_path):
     (tmp_path / "pack" / "one.py").write_text("from .sub.two import X\n")
     (tmp_path / "pack" / "sub" / "__init__.py").write_text("")
     (tmp_path / "pack" / "sub" / "two.py").write_text("X = __name__, __package__, __file__\n")
+    (tmp_path / "pack" / "bare").mkdir()
+    (tmp_path / "pack" / "bare" / "deep.py").write_text("Z = 6\n")
     (tmp_path / "space").mkdir()
     (tmp_path / "space" / "inner.py").write_text("Y = 5\n")
-    archive = seal("import pack, space.inner\nprint(pack.one.X, space.inner.Y, pack.__path__, list(space.__path__), pack.__spec__.origin)\n")
+    archive = seal("import pack, pack.bare.deep, space.inner\nprint(pack.one.X, pack.bare.deep.Z, space.inner.Y, pack.__path__, list(space.__path__), pack.__spec__.origin)\n")
     done = run(archive)
-    assert done.stdout == (f"('pack.sub.two', 'pack.sub', '{archive}/pack/sub/two.pyc') 5 ['{archive}/pack'] ['{archive}/space'] "
+    assert done.stdout == (f"('pack.sub.two', 'pack.sub', '{archive}/pack/sub/two.pyc') 6 5 ['{archive}/pack'] ['{archive}/space'] "
                            f"{archive}/pack/__init__.pyc\n"), done.stderr
 
 

@@ -148,7 +148,11 @@ class Finder:
         spec, done = None, ""
         for part in name.split("."):
             done = f"{done}.{part}" if done else part
-            spec = importlib.machinery.PathFinder.find_spec(done, paths)
+            try:
+                spec = importlib.machinery.PathFinder.find_spec(done, paths)
+            except KeyError:  # a namespace inside of a package: its path wants the parent to be imported
+                spec = importlib.machinery.ModuleSpec(done, None, is_package=True)
+                spec.submodule_search_locations = [os.path.join(p, part) for p in paths or [] if os.path.isdir(os.path.join(p, part))]
             if spec is None:
                 return None
             paths = list(spec.submodule_search_locations or [])
