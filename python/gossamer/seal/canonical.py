@@ -1,8 +1,11 @@
 """Marshalled code whose bytes depend on the source alone.
 
-marshal marks each object that has more than one reference at the moment of writing, so the same source may give
-other bytes after other imports. Here marks that no later reference uses are dropped, and the rest are numbered anew.
+marshal marks each object that has more than one reference at the moment of writing, and sorts sets by bytes in which
+these marks show; so the same source may give other bytes after other imports. Here the bytes are read into nodes and
+written again: sets in an order of their values, marks only where a later reference uses them.
 """
+
+from __future__ import annotations
 
 import marshal
 import struct
@@ -16,90 +19,124 @@ _CODE_NUMBERS = 5  # argcount, posonlyargcount, kwonlyargcount, stacksize, flags
 _CODE_OBJECTS = 8  # code, consts, names, localsplusnames, localspluskinds, filename, name, qualname
 
 
-class _Reader:
-    """Splits marshalled bytes into pieces: bytes, ("flag", type, index) and ("ref", index)."""
+# ASCII and other strings, not interned and interned
+_INTERNED = {ord("a"): ord("A"), ord("z"): ord("Z"), ord("u"): ord("t")}
+_PLAIN_STRING = {interned: plain for plain, interned in _INTERNED.items()}
 
+
+def _without_interning(kind: int, text: bytes) -> int:
+    """The type of a string by what it says. Strings of one character exist once in a process, so whether such a one is
+    interned depends on everybody; names are interned when the code is loaded, whatever the type says."""
+    plain = _PLAIN_STRING.get(kind, kind)
+    if plain in _INTERNED and text.replace(b"_", b"a").isalnum():
+        return _INTERNED[plain]
+    return plain
+
+
+class _Node:
+    """One marshalled object: its type, and what follows, bytes and other nodes in turn."""
+
+    __slots__ = ("kind", "parts", "uses", "number")
+
+    def __init__(self, kind: int) -> None:
+        self.kind = kind
+        self.parts: list[bytes | _Node] = []
+        self.uses = 1
+        self.number = -1
+
+    def plain(self) -> bytes:
+        """Its value as bytes, without marks and references."""
+        return bytes([self.kind]) + b"".join(part if isinstance(part, bytes) else part.plain() for part in self.parts)
+
+
+class _Reader:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.at = 0
-        self.count = 0
-        self.used: set[int] = set()
-        self.pieces: list[bytes | tuple[int, int]] = []
+        self.marked: list[_Node] = []
 
-    def copy(self, size: int) -> bytes:
+    def copy(self, node: _Node, size: int) -> bytes:
         piece = self.data[self.at : self.at + size]
         self.at += size
-        self.pieces.append(piece)
+        node.parts.append(piece)
         return piece
 
-    def length(self) -> int:
-        return int.from_bytes(self.copy(4), "little", signed=True)
+    def length(self, node: _Node) -> int:
+        return int.from_bytes(self.copy(node, 4), "little", signed=True)
 
-    def objects(self, count: int) -> None:
+    def objects(self, node: _Node, count: int) -> None:
         for _ in range(count):
-            self.object()
+            node.parts.append(self.object())
 
-    def object(self) -> int:
+    def object(self) -> _Node:
         kind = self.data[self.at]
         self.at += 1
-        flagged, kind = kind & _FLAG, kind & ~_FLAG
-        if kind == ord("r"):
-            index = int.from_bytes(self.data[self.at : self.at + 4], "little")
+        if kind & ~_FLAG == ord("r"):
+            node = self.marked[int.from_bytes(self.data[self.at : self.at + 4], "little")]
             self.at += 4
-            self.used.add(index)
-            self.pieces.append((-1, index))
-            return kind
-        if flagged:
-            self.pieces.append((kind, self.count))
-            self.count += 1
-        else:
-            self.pieces.append(bytes([kind]))
-        self.body(kind)
-        return kind
+            node.uses += 1
+            return node
+        node = _Node(kind & ~_FLAG)
+        if kind & _FLAG:
+            self.marked.append(node)
+        self.body(node)
+        return node
 
-    def body(self, kind: int) -> None:
+    def body(self, node: _Node) -> None:
+        kind = node.kind
         if kind in _PLAIN:
-            self.copy(_PLAIN[kind])
+            self.copy(node, _PLAIN[kind])
         elif kind in _COUNTED:
-            self.copy(self.length())
+            node.kind = _without_interning(kind, self.copy(node, self.length(node)))
         elif kind in _SHORT:
-            self.copy(self.copy(1)[0])
+            node.kind = _without_interning(kind, self.copy(node, self.copy(node, 1)[0]))
         elif kind == ord(")"):
-            self.objects(self.copy(1)[0])
-        elif kind in b"([<>":
-            self.objects(self.length())
+            self.objects(node, self.copy(node, 1)[0])
+        elif kind in b"([":
+            self.objects(node, self.length(node))
+        elif kind in b"<>":
+            self.objects(node, self.length(node))
+            node.parts[1:] = sorted(node.parts[1:], key=lambda part: part.plain() if isinstance(part, _Node) else part)
         elif kind == ord("l"):
-            self.copy(2 * abs(self.length()))
+            self.copy(node, 2 * abs(self.length(node)))
         elif kind == ord("{"):
-            while self.object() != ord("0"):
-                self.object()
+            while (key := self.object()).kind != ord("0"):
+                node.parts += [key, self.object()]
+            node.parts.append(key)
         elif kind == ord(":"):
-            self.objects(3)
+            self.objects(node, 3)
         elif kind == ord("c"):
-            self.copy(4 * _CODE_NUMBERS)
-            self.objects(_CODE_OBJECTS)
-            self.copy(4)  # the first line
-            self.objects(2)  # line table, exception table
+            self.copy(node, 4 * _CODE_NUMBERS)
+            self.objects(node, _CODE_OBJECTS)
+            self.copy(node, 4)  # the first line
+            self.objects(node, 2)  # line table, exception table
         else:
             raise ValueError(f"this Python marshals a type {chr(kind)!r} that Gossamer does not know")
+
+
+def _write(node: _Node, out: bytearray, numbers: list[int]) -> None:
+    if node.number >= 0:
+        out += b"r" + struct.pack("<I", node.number)
+        return
+    if node.uses > 1:
+        node.number = numbers[0]
+        numbers[0] += 1
+        out.append(node.kind | _FLAG)
+    else:
+        out.append(node.kind)
+    for part in node.parts:
+        if isinstance(part, bytes):
+            out += part
+        else:
+            _write(part, out, numbers)
 
 
 def dumps(code: CodeType) -> bytes:
     """The code object as marshal.loads takes it. Equal sources give equal bytes."""
     reader = _Reader(marshal.dumps(code))
-    reader.object()
+    top = reader.object()
     if reader.at != len(reader.data):
         raise ValueError("this Python marshals code in a form that Gossamer does not know")
-    numbers: dict[int, int] = {}
     out = bytearray()
-    for piece in reader.pieces:
-        if isinstance(piece, bytes):
-            out += piece
-        elif piece[0] == -1:
-            out += b"r" + struct.pack("<I", numbers[piece[1]])
-        elif piece[1] in reader.used:
-            numbers[piece[1]] = len(numbers)
-            out.append(piece[0] | _FLAG)
-        else:
-            out.append(piece[0])
+    _write(top, out, [0])
     return bytes(out)
