@@ -52,6 +52,8 @@ PyObject *gosp_bomb_raise(PyObject *op)
         Py_CLEAR(tb);
     if (value == Py_None)
         Py_CLEAR(value);
+    if (!tb && value && PyExceptionInstance_Check(value))
+        PyException_SetTraceback(value, Py_None); /* it begins here: from 3.14 on, Restore leaves an older one in place */
     PyErr_Restore(type, value, tb);
     return NULL;
 }
