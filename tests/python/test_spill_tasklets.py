@@ -12,6 +12,8 @@ import gossamer
 import stackless
 from helpers import python
 
+pytestmark = pytest.mark.valgrind
+
 KIB = 1024
 # 64 slots are all there are: with more tasklets some share one, and are evicted.
 MANY = 70
