@@ -1,5 +1,6 @@
 /* pool.c - pools and their jobs, as seen from the scheduler that hands them in. */
 #define _GNU_SOURCE
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -221,7 +222,8 @@ int gos_pool_create_with(const struct gos_pool_config *config, gos_pool **out)
     pthread_condattr_t attributes;
     if (config->stack_size && config->stack_size < 65536)
         return GOS_EINVAL;
-    gos_pool *pool = gosi_alloc(sizeof *pool);
+    /* Not the host's allocator: the last worker may free it, and holds no lock of the host (no GIL) then. */
+    gos_pool *pool = malloc(sizeof *pool);
     if (!pool)
         return GOS_ENOMEM;
     memset(pool, 0, sizeof *pool);
@@ -287,7 +289,7 @@ void gosi_pool_free(gos_pool *pool)
     leave_list(pool);
     pthread_cond_destroy(&pool->quiet);
     pthread_mutex_destroy(&pool->lock);
-    gosi_free(pool);
+    free(pool);
 }
 
 void gos_pool_release(gos_pool *pool)
