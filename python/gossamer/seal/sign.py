@@ -12,6 +12,7 @@ import hashlib
 import os
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 _UNTRUSTED = "untrusted comment: "
 _TRUSTED = "trusted comment: "
@@ -21,7 +22,7 @@ class SignError(Exception):
     """Why something could not be signed or a signature does not hold; for people."""
 
 
-def _nacl():  # type: ignore[no-untyped-def]
+def _nacl() -> Any:
     try:
         import nacl.signing
     except ImportError:

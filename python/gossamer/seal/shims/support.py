@@ -20,7 +20,7 @@ class _Cell:
         return (lambda: value).__closure__[0]
 
 
-def template_source(first, last):
+def template_source(first: int, last: int) -> str:
     """The text of a module with functions of `first` to `last` arguments; compiled when the archive is packed."""
     lines = ["def make(call):", "    return ["]
     for count in range(first, last + 1):
@@ -33,7 +33,7 @@ def template_source(first, last):
 _codes = []
 
 
-def prepare():
+def prepare() -> None:
     """Outside of an archive: compile them while there is a compiler."""
     if not _codes:
         names = {}
