@@ -52,7 +52,11 @@ apt=$root.apt
 rm -rf "$apt" "$root"
 mkdir -p "$apt"/{lists/partial,archives/partial,parts}
 : > "$apt/status"
-echo "deb [signed-by=$keyring] ${GOSSAMER_MIRROR:-http://deb.debian.org/debian} $suite main" > "$apt/sources.list"
+# The mirror that this machine uses for its own packages.
+mirror=${GOSSAMER_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2> /dev/null |
+    grep -v security | sort -u | head -n 1)}
+[ -n "$mirror" ] || die "this machine's apt names no mirror of Debian: set GOSSAMER_MIRROR to the address of one"
+echo "deb [signed-by=$keyring] $mirror $suite main" > "$apt/sources.list"
 cat > "$apt/apt.conf" <<END
 APT::Architecture "$arch";
 APT::Architectures { "$arch"; };
