@@ -129,8 +129,10 @@ static void evaluate_here(void *arg)
     gosp_c_limits_enter(e->ts, &saved, stack.low, here);
     e->result = gosp_eval_next(e->ts, e->frame, e->throwflag);
     gosp_c_limits_leave(e->ts, &saved);
-    if (GOSP_UNLIKELY(gosp_greenlets_used())) /* since this call, then: some may lie here */
+    if (GOSP_UNLIKELY(gosp_greenlets_used())) { /* since this call, then: some may lie here */
         st->pool.keep_mapped = 1;
+        gosp_c_limits_unknown(e->ts);
+    }
 }
 
 /* CPython has to take the frame down itself, so it is the one to fail; then the error gets its true name. */

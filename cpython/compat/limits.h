@@ -66,6 +66,11 @@ static inline void gosp_c_limits_raise(PyThreadState *ts, int by)
     (void)by;
 }
 
+static inline void gosp_c_limits_unknown(PyThreadState *ts)
+{
+    (void)ts; /* a counter fits any stack */
+}
+
 /* No room at all: the next evaluation fails at once, in CPython's own way. */
 static inline void gosp_c_limits_exhaust(PyThreadState *ts, gosp_c_limits *saved)
 {
@@ -116,6 +121,11 @@ static inline int gosp_c_limits_lower(PyThreadState *ts, const char *low, const 
 static inline void gosp_c_limits_raise(PyThreadState *ts, int by)
 {
     ts->c_recursion_remaining += by;
+}
+
+static inline void gosp_c_limits_unknown(PyThreadState *ts)
+{
+    (void)ts; /* a counter fits any stack */
 }
 
 /* No room at all: the next evaluation fails at once, in CPython's own way. */
@@ -173,6 +183,14 @@ static inline void gosp_c_limits_raise(PyThreadState *ts, int by)
 {
     (void)ts;
     (void)by;
+}
+
+/* From now on the thread may be on stacks that others switch to, greenlets that began on a segment: CPython would take the
+ * bounds of the native stack for theirs, and put off each destructor there. So there are none any more: recursion that is
+ * in C alone is then bounded by the stack itself. */
+static inline void gosp_c_limits_unknown(PyThreadState *ts)
+{
+    *gosp_c_stack_of(ts) = (gosp_c_stack){.top = UINTPTR_MAX, .soft_limit = 2, .hard_limit = 1};
 }
 
 /* No room at all: the next evaluation finds itself below the soft limit, though not by so much that CPython would take
