@@ -9,6 +9,7 @@
 #include <internal/pycore_runtime.h>
 #if PY_VERSION_HEX >= 0x030E0000
 #include <internal/pycore_interpframe.h>
+#include <internal/pycore_instruments.h>
 #include <internal/pycore_stackref.h>
 #include <internal/pycore_tstate.h>
 #endif

@@ -217,6 +217,16 @@ void gosp_frames_cut(gosp_state *st, PyThreadState *ts)
 #endif
 }
 
+#if PY_VERSION_HEX >= 0x030F0000
+/* As CPython does for the frames that run. */
+void gosp_monitoring_prepare(PyThreadState *ts)
+{
+    for (frame *f = ts->current_frame; f; f = f->previous)
+        if (!IS_ENTRY_FRAME(f) && _Py_Instrument(frame_code(f), ts->interp) < 0)
+            PyErr_Clear(); /* out of memory: events of this frame are lost */
+}
+#endif
+
 /* ---- introspection ---- */
 
 static frame *first_complete(frame *f)

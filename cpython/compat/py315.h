@@ -18,7 +18,20 @@
     F(PyObject *, executor, Py_XNewRef(ts->current_executor), (ts->current_executor = v, Py_XDECREF(v)), NULL) \
     F(_PyErr_StackItem *, exc_info, ts->exc_info, ts->exc_info = v, &st->exc_state)                            \
     F(_PyStackChunk *, chunk, ts->datastack_chunk, ts->datastack_chunk = v, NULL)                              \
-    F(PyObject **, top, ts->datastack_top, ts->datastack_top = v, NULL)
+    F(PyObject **, top, ts->datastack_top, ts->datastack_top = v, NULL)                                        \
+    F(uintptr_t, monitoring, GOSP_MONITORING(ts), gosp_monitoring_resumed(ts, v), 0) /* last: needs the frames */
+
+/* The version of what sys.monitoring (and with it sys.settrace) watches. When it changes, CPython prepares the code of
+ * all running frames, and relies on that when an exception is raised; frames of suspended tasklets it cannot know. */
+#define GOSP_MONITORING(ts) ((ts)->eval_breaker | 0xff) /* no flags, and never 0: a tasklet that starts has no frames */
+
+void gosp_monitoring_prepare(PyThreadState *ts); /* frames.c */
+
+static inline void gosp_monitoring_resumed(PyThreadState *ts, uintptr_t version)
+{
+    if (__builtin_expect(version && version != GOSP_MONITORING(ts), 0))
+        gosp_monitoring_prepare(ts);
+}
 
 /* How recursion in C is bounded, see limits.h and c_stack.h. */
 #define GOSP_C_RECURSION GOSP_C_RECURSION_BOUNDS
