@@ -10,12 +10,13 @@ VENV    := .venv-$(VERSION)
 # What a shell has set up for another Python must not reach ours.
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP
 
-.PHONY: help demo test test-all bench core asan tsan torture valgrind aarch64 i386 typing venv install wheels soak clean
+.PHONY: help demo test test-short test-all bench core asan tsan torture valgrind aarch64 i386 typing venv install wheels soak clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo       see it work: an index of the standard library, then a million tasklets"
 	@echo "make test       all tests for one Python (C and Python); ends within ten minutes"
+	@echo "make test-short the C tests, the regression tests and the core of the others"
 	@echo "make test-all   the same for Python 3.11 to 3.15; fetches those that are not there (Debian)"
 	@echo "make bench      the figures, beside greenlet, asyncio and Go"
 	@echo "make core       the C library alone, with its tests and examples; no Python inside"
@@ -44,6 +45,9 @@ demo: install
 
 test: core install
 	@tools/check.sh python $(PYTHON) $(ARGS)
+
+test-short: core install
+	@tools/check.sh short $(PYTHON) $(ARGS)
 
 test-all:
 	@tools/test-all.sh $(ARGS)

@@ -58,6 +58,9 @@ case $what in
     python)
         python_tests "${all_tests[@]}" tests/sealed "$@"
         ;;
+    short)
+        python_tests -m 'not slow' tests/regress tests/sim tests/python/test_{channel,schedule,run,throw,gc,frames}.py "$@"
+        ;;
     asan)
         dir=$root/build/asan-$version
         reports=$dir/reports
