@@ -103,7 +103,7 @@ static char *limit_of(const struct gos_bounds *stack, size_t need)
 
 typedef struct {
     PyThreadState *ts;
-    struct _PyInterpreterFrame *frame;
+    gosp_eval_frame *frame;
     int throwflag;
     char *low; /* of the segment */
     PyObject *result;
@@ -181,7 +181,7 @@ static __attribute__((noinline)) PyObject *evaluate_spilled(gosp_spill_thread *s
     return evaluate_recounted(e);
 }
 
-static __attribute__((noinline)) PyObject *evaluate_slow(PyThreadState *ts, struct _PyInterpreterFrame *frame, int throwflag)
+static __attribute__((noinline)) PyObject *evaluate_slow(PyThreadState *ts, gosp_eval_frame *frame, int throwflag)
 {
     char *here = __builtin_frame_address(0);
     gosp_spill_thread *st = gosp_spill.blocks || gosp_spill.always ? gosp_spill_this_thread() : NULL;
@@ -205,7 +205,7 @@ static __attribute__((noinline)) PyObject *evaluate_slow(PyThreadState *ts, stru
     return gosp_eval_next(ts, frame, throwflag);
 }
 
-static PyObject *evaluate(PyThreadState *ts, struct _PyInterpreterFrame *frame, int throwflag)
+static PyObject *evaluate(PyThreadState *ts, gosp_eval_frame *frame, int throwflag)
 {
     size_t at = (size_t)((char *)__builtin_frame_address(0) - fits.limit);
     if (GOSP_LIKELY(at < fits.span) && GOSP_LIKELY(!gosp_c_room_below(ts, gosp_spill.need)))

@@ -1,5 +1,5 @@
 /* dict.c - the type lean.Dict: life, and the fast ways of the hottest operations. */
-#include "compat/special.h"
+#include "../cpython/compat/lean/special.h"
 #include "index.h"
 #include "table.h"
 

@@ -1,5 +1,5 @@
 /* facts.c - what builtin dicts take, and shrinking them in place: the C part of lean.audit and lean.compact. */
-#include "compat/builtin.h"
+#include "../cpython/compat/lean/builtin.h"
 #include "lean.h"
 
 enum { GC_HEAD = 2 * sizeof(void *) };

@@ -2,7 +2,7 @@
  *
  * Layers, bottom up: scan.h (hashes and tags), policy.c (how large a table shall be), table.c and index.c (a Dict's
  * table), record.c (shapes, and the mappings that share them), map.c (one face for both layouts), then views,
- * iterators, methods and types. Only compat/ knows private structures of CPython.
+ * iterators, methods and types. Only cpython/compat/lean/ knows private structures of CPython.
  *
  * Invariants
  * - Entries lie in insertion order. A table without an index has no holes; one with an index may have some

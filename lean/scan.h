@@ -7,7 +7,7 @@
 #define LEAN_SCAN_H
 
 #include "lean.h"
-#include "compat/ints.h"
+#include "../cpython/compat/lean/ints.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>

@@ -214,6 +214,8 @@ static inline void gosp_c_limits_recover(PyThreadState *ts, const gosp_c_limits 
 
 /* ---- frame evaluation: eval.c ---- */
 
+typedef struct _PyInterpreterFrame gosp_eval_frame; /* what a hook is given, and hands on: PEP 523 */
+
 /* Have `hook` evaluate frames instead of what does so now, which gosp_eval_next calls. Twice does no harm. */
 void gosp_eval_install(_PyFrameEvalFunction hook);
 /* Undo it, if nobody has put a hook of his own on top: else ours stays, and has to pass everything on. */

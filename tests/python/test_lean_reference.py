@@ -22,7 +22,7 @@ def test_name_is_described(name):
 
 
 def sources():
-    return {path.name: path.read_text() for path in [*ROOT.glob("lean/*.[ch]"), *ROOT.glob("lean/compat/*.h"), *ROOT.glob("python/gossamer/lean/*.py")]}
+    return {path.name: path.read_text() for path in [*ROOT.glob("lean/*.[ch]"), *ROOT.glob("cpython/compat/lean/*.h"), *ROOT.glob("python/gossamer/lean/*.py")]}
 
 
 def joined(text):

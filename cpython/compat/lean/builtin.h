@@ -1,4 +1,4 @@
-/* compat/builtin.h - what lies inside a builtin dict, for lean.audit and lean.compact. Included by facts.c only.
+/* compat/lean/builtin.h - what lies inside a builtin dict, for lean.audit and lean.compact. Included by facts.c only.
  *
  * The head of a key table is the same from 3.11 to 3.15; what differs is in py3NN.h.
  */
@@ -22,7 +22,7 @@
 #elif PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030C0000
 #include "py311.h"
 #else
-#error "gossamer.lean supports CPython 3.11 to 3.15: another minor needs its table, lean/compat/py3NN.h."
+#error "gossamer.lean supports CPython 3.11 to 3.15: another minor needs its table, cpython/compat/lean/py3NN.h."
 #endif
 
 typedef struct lean_builtin {

@@ -1,4 +1,4 @@
-/* compat/ints.h - the value of a small int without a call. 3.12 made it an inline function; 3.11 needs a look inside. */
+/* compat/lean/ints.h - the value of a small int without a call. 3.12 made it an inline function; 3.11 needs a look inside. */
 #ifndef LEAN_COMPAT_INTS_H
 #define LEAN_COMPAT_INTS_H
 

@@ -1,4 +1,4 @@
-/* compat/py312.h - the builtin dict of CPython 3.12. */
+/* compat/lean/py311.h - the builtin dict of CPython 3.11. */
 #ifndef LEAN_COMPAT_PY3NN_H
 #define LEAN_COMPAT_PY3NN_H
 
@@ -9,6 +9,6 @@
 #define LEAN_VALUES_INSIDE 0
 
 /* The dict of an instance whose type manages it, or NULL if it has made none. */
-#define LEAN_MANAGED_DICT(o) ((_PyDictOrValues_IsValues(*_PyObject_DictOrValuesPointer(o)) ? NULL : _PyDictOrValues_GetDict(*_PyObject_DictOrValuesPointer(o))))
+#define LEAN_MANAGED_DICT(o) (*_PyObject_ManagedDictPointer(o))
 
 #endif

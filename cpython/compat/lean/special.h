@@ -1,4 +1,4 @@
-/* compat/special.h - looking up a special method on the type, as the interpreter does: CPython's own function for it
+/* compat/lean/special.h - looking up a special method on the type, as the interpreter does: CPython's own function for it
  * is private. */
 #ifndef LEAN_COMPAT_SPECIAL_H
 #define LEAN_COMPAT_SPECIAL_H

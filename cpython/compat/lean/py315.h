@@ -1,4 +1,4 @@
-/* compat/py315.h - the builtin dict of CPython 3.15. */
+/* compat/lean/py315.h - the builtin dict of CPython 3.15. */
 #ifndef LEAN_COMPAT_PY3NN_H
 #define LEAN_COMPAT_PY3NN_H
 

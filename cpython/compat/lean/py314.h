@@ -1,4 +1,4 @@
-/* compat/py313.h - the builtin dict of CPython 3.13. */
+/* compat/lean/py314.h - the builtin dict of CPython 3.14. */
 #ifndef LEAN_COMPAT_PY3NN_H
 #define LEAN_COMPAT_PY3NN_H
 

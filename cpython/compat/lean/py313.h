@@ -1,4 +1,4 @@
-/* compat/py314.h - the builtin dict of CPython 3.14. */
+/* compat/lean/py313.h - the builtin dict of CPython 3.13. */
 #ifndef LEAN_COMPAT_PY3NN_H
 #define LEAN_COMPAT_PY3NN_H
 
