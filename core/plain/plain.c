@@ -103,6 +103,7 @@ int gos_sched_destroy(void)
     if (s->live || s->runcount > 1 || s->watchdog_count)
         return GOS_EBUSY;
     gos_pool_forget(s);
+    gos_poll_end(s);
     gosi_member_leave(&self->member);
     gosi_world_lock();
     self->closed = 1;

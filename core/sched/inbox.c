@@ -26,7 +26,11 @@ void gos_sched_nudge(gos_sched *s)
 
 void gos_sched_doze(gos_sched *s, int64_t deadline_ns)
 {
-    if (!__atomic_load_n(&s->inbox, __ATOMIC_RELAXED))
+    if (__atomic_load_n(&s->inbox, __ATOMIC_RELAXED))
+        return;
+    if (s->poller)
+        s->poller_calls->doze(s, deadline_ns);
+    else
         gosi_bell_wait(&s->bell, deadline_ns);
 }
 
@@ -52,6 +56,8 @@ GOSI_COLD void gosi_attend_slow(gos_sched *s)
 {
     if (gosi_attention(s) & GOS_ATTENTION_INBOX)
         deliver_all(s);
+    if (gosi_attention(s) & GOS_ATTENTION_POLLER)
+        s->poller_calls->attend(s);
     if (!s->timer_count)
         __atomic_fetch_and(&s->attention, ~(uint32_t)GOS_ATTENTION_TIMERS, __ATOMIC_RELAXED);
     else if (gosi_timer_earliest(s) <= gosi_now_coarse())

@@ -33,6 +33,7 @@ typedef struct gos_segments gos_segments;
 typedef struct gos_hooks gos_hooks;
 typedef struct gos_timer gos_timer;
 typedef struct gos_message gos_message;
+typedef struct gos_poller gos_poller;
 
 enum gos_node_kind { GOS_NODE_TASKLET = 0, GOS_NODE_SELECT = 1, GOS_NODE_SHARED = 2 };
 
@@ -136,7 +137,13 @@ typedef struct gos_bell {
 #endif
 } gos_bell;
 
-enum gos_attention { GOS_ATTENTION_TIMERS = 1, GOS_ATTENTION_INBOX = 2 };
+enum gos_attention { GOS_ATTENTION_TIMERS = 1, GOS_ATTENTION_INBOX = 2, GOS_ATTENTION_POLLER = 4 };
+
+/* What a scheduler asks of its poller. */
+struct gos_poller_calls {
+    void (*attend)(gos_sched *s);                    /* at scheduling points, while GOS_ATTENTION_POLLER is set */
+    void (*doze)(gos_sched *s, int64_t deadline_ns); /* as gos_sched_doze */
+};
 
 struct gos_slot {
     char *far_edge;       /* where the stack begins (its highest address); NULL for main's */
@@ -195,6 +202,8 @@ struct gos_sched {
     uint64_t timer_order;     /* timers started so far: equal times fire in this order */
     gos_message *inbox;       /* newest first. Atomic */
     gos_bell bell;
+    gos_poller *poller;       /* NULL: no tasklet has waited for a descriptor yet */
+    const struct gos_poller_calls *poller_calls;
     uint8_t threadblock;      /* the innermost run() waits for other threads as well */
 
     gos_slot main_slot;
@@ -358,6 +367,38 @@ GOS_API void gos_pool_release(gos_pool *pool);
 
 /* s is about to end: results that it waits for go nowhere. On the thread of s, before gos_sched_fini. */
 GOS_API void gos_pool_forget(gos_sched *s);
+
+/* ---- descriptors: core/poll ----
+ *
+ * Waiting until a descriptor is ready. Try the call first, wait when it would block, then try again: a wait may end although
+ * the descriptor is not ready (any more), and of several that wait for the same all are woken, longest waiting first. */
+enum gos_poll_events {
+    GOS_POLL_IN = 1,
+    GOS_POLL_OUT = 2,
+    GOS_POLL_PRI = 4,
+    GOS_POLL_HUP = 8,   /* these are reported, whether they have been asked for or not, to all who wait for the descriptor */
+    GOS_POLL_ERR = 16,
+    GOS_POLL_NVAL = 32,
+};
+
+struct gos_poll_fd {
+    int fd;         /* negative: ignored */
+    uint16_t events; /* IN, OUT, PRI */
+    uint16_t ready;  /* out: what ended the wait; others may be ready as well */
+};
+
+/* The current tasklet waits until one of them is ready. owned 1: whoever closes these descriptors calls gos_poll_close
+ * first; saves a system call for each wait. GOS_OK; GOS_ETIMEDOUT, GOS_ECANCELED and such; GOS_ECLOSED: gos_poll_close;
+ * GOS_EINVAL: no such descriptor; GOS_ENOTSUP: no poller can be had: *error is the errno (may be NULL). */
+GOS_API GOS_MUST_CHECK int gos_poll_wait(gos_sched *s, struct gos_poll_fd *fds, uint32_t count, int owned,
+                                         int64_t deadline_ns, int *error);
+
+/* fd is about to be closed: whoever waits for it, in any thread, is woken with GOS_ECLOSED. Any thread; me: its scheduler,
+ * or NULL. GOS_ENOMEM: some thread could not be told. */
+GOS_API GOS_MUST_CHECK int gos_poll_close(gos_sched *me, int fd);
+
+/* s is about to end. On the thread of s, before gos_sched_fini, when no tasklet waits for a descriptor. */
+GOS_API void gos_poll_end(gos_sched *s);
 
 GOS_API void gos_channel_init(gos_channel *ch);
 GOS_API GOS_MUST_CHECK int gos_channel_set_capacity(gos_channel *ch, size_t capacity);
