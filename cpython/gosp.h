@@ -360,6 +360,15 @@ int gosp_parse(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, const
 /* sync/wait.c: what a tasklet in line waits for, borrowed; NULL: it waits for nothing of gossamer.sync */
 PyObject *gosp_sync_waited_for(const TaskletObject *t);
 extern PyMethodDef gosp_sync_functions[];
+void gosp_clear_register(gosp_thread *th); /* before the current tasklet waits for what leaves nothing there */
+
+/* poll.c: until one of fds is ready (1), or the deadline passes (0); -1 with an exception. May end early. fds is
+ * touched only while the calling tasklet runs. */
+int gosp_poll_wait(gosp_thread *th, struct gos_poll_fd *fds, uint32_t count, int owned, int64_t deadline_ns);
+extern PyMethodDef gosp_poll_functions[];
+
+/* net.c */
+extern PyMethodDef gosp_net_functions[];
 
 /* scheduler.c, introspect.c, atomic.c, context.c, tracing.c */
 extern PyMethodDef gosp_scheduler_functions[];

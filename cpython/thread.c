@@ -386,6 +386,7 @@ static void end_thread(PyObject *capsule)
     for (int i = 0; i < ORPHAN_ROUNDS && left; i++)
         left = orphan_all(th); /* the last look finds none, and nothing runs between that and what follows */
     orphan(th, th->main);
+    gos_poll_end(&th->sched);
     gosp_ticker_forget(th);
     for (gosp_thread **link = &gosp.threads; *link; link = &(*link)->next) {
         if (*link == th) {

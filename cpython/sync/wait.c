@@ -153,7 +153,7 @@ void gosp_line_clear(gosp_line *line)
 /* ---- waiting ---- */
 
 /* What a tasklet has in its register while it runs is what somebody has assigned to tempval. */
-static void clear_register(gosp_thread *th)
+void gosp_clear_register(gosp_thread *th)
 {
     gos_tasklet *cur = th->sched.current;
     if (cur->value && th->sched.head == cur && !th->sched.trap && !(cur->flags & GOS_F_THROWN)) {
@@ -169,7 +169,7 @@ int gosp_wait_for(gosp_thread *th, gosp_wait *w, int64_t deadline_ns)
     if (GOSP_UNLIKELY(w->granted))
         return 1;
     if (GOSP_UNLIKELY(cur->core.value != NULL))
-        clear_register(th);
+        gosp_clear_register(th);
     int usual = th->sched.head == th->sched.current;
     int rc = gos_sched_wait(&th->sched, &w->waiter, deadline_ns);
     if (usual)
