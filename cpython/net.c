@@ -55,9 +55,9 @@ static enum next after(struct call *c, ssize_t rc, unsigned events)
     int full = events == GOS_POLL_OUT && rc == -ENOBUFS;
     if (rc != -EAGAIN && rc != -EWOULDBLOCK && !full)
         return raise_errno((int)-rc);
-    if (!has_deadline(c))
+    if (!(c->flags & MSG_DONTWAIT) && !has_deadline(c))
         return FAILED;
-    if (c->deadline == 0)
+    if (c->deadline == 0) /* it must not wait */
         return raise_errno((int)-rc);
     gosp_thread *th = c->th;
     if (th->sched.head == th->sched.current)

@@ -5,6 +5,7 @@ again, descriptor by descriptor, and the socket counts as ready, so that its own
 wrong with the call itself (EBADF, EINVAL, ENOMEM) is raised.
 """
 
+import functools as _functools
 import math as _math
 import select as _select
 import time as _time
@@ -63,6 +64,20 @@ def _gather(asked, objects, sequence, events):
         objects.append(member)
 
 
+class _Function:
+    """Like a function in C: not a method when a class has it as an attribute, as those of `selectors` do."""
+
+    def __init__(self, function):
+        _functools.update_wrapper(self, function)
+
+    def __call__(self, *args, **kwargs):
+        return self.__wrapped__(*args, **kwargs)
+
+    def __repr__(self):
+        return f"<function {self.__module__}.{self.__name__}>"
+
+
+@_Function
 def select(rlist, wlist, xlist, timeout=None, /):
     """Wait until one of three lists of descriptors has some that are ready: to read, to write, with exceptional conditions.
 
@@ -111,11 +126,9 @@ class _Poll:
     """A poll object: descriptors, and the events that each is asked for.  (select.poll)"""
 
     __slots__ = ("_events", "_busy", "__weakref__")
-    __module__ = "select"
-    __qualname__ = "poll"
 
     def __new__(cls, *args, **kwargs):
-        raise TypeError("cannot create 'select.poll' instances")
+        raise TypeError(f"cannot create '{cls.__module__}.{cls.__name__}' instances")
 
     def register(self, fd, eventmask=_select.POLLIN | _select.POLLPRI | _select.POLLOUT, /):
         """Ask for eventmask of fd, from now on."""
@@ -152,6 +165,10 @@ class _Poll:
         return [(fd, got) for (fd, _), got in zip(asked, found) if got]
 
 
+_Poll.__name__ = _Poll.__qualname__ = "poll"
+
+
+@_Function
 def poll():
     """A poll object.  (select.poll)"""
     made = object.__new__(_Poll)

@@ -12,7 +12,7 @@ import socket as _stdlib
 import time as _time
 from socket import *  # noqa: F403
 from socket import AF_INET, AF_INET6, AF_UNIX, IPPROTO_IPV6, IPV6_V6ONLY, SO_ERROR, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET
-from socket import AI_NUMERICHOST, SocketIO, error, gaierror, getdefaulttimeout, has_dualstack_ipv6
+from socket import AI_NUMERICHOST, MSG_DONTWAIT, error, gaierror, getdefaulttimeout, has_dualstack_ipv6
 
 from .. import _gossamer, sleep as _sleep
 from ..pool import call_async as _call_async
@@ -63,9 +63,9 @@ class socket(_stdlib.socket):
     def settimeout(self, value, /):
         """Seconds that later calls may wait; None: forever, 0: not at all."""
         if value is None:
-            self._check_open()
+            super().settimeout(0.0)  # the descriptor may be none any more
         elif isinstance(value, (int, float)) and 0 <= value < 1e9:
-            self._check_open()
+            super().settimeout(0.0)
             value = float(value)
         else:  # what is right and wrong with it, CPython knows
             super().settimeout(value)
@@ -79,7 +79,8 @@ class socket(_stdlib.socket):
 
     def setblocking(self, flag, /):
         """True: as settimeout(None), False: as settimeout(0)."""
-        self._check_open()
+        super().setblocking(flag)  # it may be too large, or the descriptor none any more
+        super().settimeout(0.0)
         self._timeout = None if flag else 0.0
 
     def getblocking(self):
@@ -88,13 +89,9 @@ class socket(_stdlib.socket):
 
     timeout = property(gettimeout, doc="Seconds that calls may wait, or None.")
 
-    def _check_open(self):
-        if self.fileno() < 0:
-            raise OSError(_errno.EBADF, _os.strerror(_errno.EBADF))
-
-    def _again(self, events, call, *args):
+    def _again(self, events, flags, call, *args):
         """call(self, *args), as often as it takes."""
-        if self._timeout == 0:
+        if self._timeout == 0 or flags & MSG_DONTWAIT:
             return call(self, *args)
         span = None
         while True:
@@ -110,7 +107,7 @@ class socket(_stdlib.socket):
 
     def accept(self):
         """Wait for a connection: (a socket for it, the address of its peer)."""
-        fd, address = self._again(_READ, _base._accept)
+        fd, address = self._again(_READ, 0, _base._accept)
         return socket(self.family, self.type, self.proto, fileno=fd), address
 
     def connect(self, address, /):
@@ -160,19 +157,19 @@ class socket(_stdlib.socket):
 
     def recvfrom(self, bufsize, flags=0, /):
         """(data, address of the sender)."""
-        return self._again(_READ, _base.recvfrom, bufsize, flags)
+        return self._again(_READ, flags, _base.recvfrom, bufsize, flags)
 
     def recvfrom_into(self, buffer, nbytes=0, flags=0):
         """(number of bytes, address of the sender)."""
-        return self._again(_READ, _base.recvfrom_into, buffer, nbytes, flags)
+        return self._again(_READ, flags, _base.recvfrom_into, buffer, nbytes, flags)
 
     def recvmsg(self, *args):
         """recvmsg(bufsize[, ancbufsize[, flags]]) -> (data, ancillary data, flags, address)."""
-        return self._again(_READ, _base.recvmsg, *args)
+        return self._again(_READ, _flags_of(args, 2), _base.recvmsg, *args)
 
     def recvmsg_into(self, *args):
         """recvmsg_into(buffers[, ancbufsize[, flags]]) -> (number of bytes, ancillary data, flags, address)."""
-        return self._again(_READ, _base.recvmsg_into, *args)
+        return self._again(_READ, _flags_of(args, 2), _base.recvmsg_into, *_rereadable(args))
 
     # ---- writing ----
 
@@ -188,17 +185,17 @@ class socket(_stdlib.socket):
         """sendto(data, [flags,] address): how many bytes."""
         if args:
             args = (*args[:-1], _resolved(self, args[-1]))
-        return self._again(_WRITE, _base.sendto, data, *args)
+        return self._again(_WRITE, _flags_of(args, 0) if len(args) == 2 else 0, _base.sendto, data, *args)
 
     def sendmsg(self, *args):
         """sendmsg(buffers[, ancdata[, flags[, address]]]): how many bytes."""
-        return self._again(_WRITE, _base.sendmsg, *args)
+        return self._again(_WRITE, _flags_of(args, 2), _base.sendmsg, *_rereadable(args))
 
     if hasattr(_base, "sendmsg_afalg"):
 
         def sendmsg_afalg(self, *args, **kwargs):
             """As sendmsg, with the ancillary data of Linux' AF_ALG."""
-            return self._again(_WRITE, lambda self: _base.sendmsg_afalg(self, *args, **kwargs))
+            return self._again(_WRITE, 0, lambda self: _base.sendmsg_afalg(self, *args, **kwargs))
 
     def _sendfile_use_sendfile(self, file, offset=0, count=None):
         self._check_sendfile_params(file, offset, count)
@@ -250,7 +247,13 @@ class socket(_stdlib.socket):
         return super().detach()
 
 
-SocketType = socket
+def _flags_of(args, place):
+    return args[place] if len(args) > place and isinstance(args[place], int) else 0
+
+
+def _rereadable(args):
+    """The buffers, and the ancillary data, may come from generators, but a call may have to be repeated."""
+    return [list(arg) if i < 2 and hasattr(arg, "__next__") else arg for i, arg in enumerate(args)]
 
 
 def _part(buffer, nbytes, function):

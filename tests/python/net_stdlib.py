@@ -1,0 +1,53 @@
+"""Make a test module of the standard library test gossamer.net: executed anew, with `select`, `socket` and `selectors`
+replaced.  `tests/python/net_stdlib_failures.txt` lists what fails, and why."""
+
+import io
+import pathlib
+import sys
+import unittest
+
+from gossamer.net import select, selectors, socket
+from gossamer.net._again import again
+
+LIST = pathlib.Path(__file__).with_name("net_stdlib_failures.txt")
+REPLACED = {"select": select, "selectors": selectors, "socket": socket}
+
+
+def load(name):
+    """The tests of module test.<name>, on gossamer.net."""
+    module = again(f"test.{name}", **REPLACED)
+    sys.modules[f"gossamer_{name}"] = module
+    return unittest.defaultTestLoader.loadTestsFromModule(module), module
+
+
+def run(name, pattern=None, stream=None):
+    """-> (the result, {test: text of its failure})"""
+    suite, module = load(name)
+    tests = [test for test in flat(suite) if not pattern or pattern in test.id()]
+    for attribute in ("setUpModule",):
+        if hasattr(module, attribute):
+            getattr(module, attribute)()
+    result = unittest.TextTestRunner(stream=stream or io.StringIO(), verbosity=2).run(unittest.TestSuite(tests))
+    if hasattr(module, "tearDownModule"):
+        module.tearDownModule()
+    unittest.doModuleCleanups()
+    return result, {short(test): text for test, text in result.failures + result.errors}
+
+
+def flat(suite):
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            yield from flat(test)
+        else:
+            yield test
+
+
+def short(test):
+    return ".".join(test.id().split(".")[-2:])
+
+
+if __name__ == "__main__":
+    outcome, failures = run(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None, sys.stderr)
+    for test, text in failures.items():
+        print(test, "|", text.strip().splitlines()[-1])
+    print(f"{outcome.testsRun} run, {len(failures)} failed, {len(outcome.skipped)} skipped")
