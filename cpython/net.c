@@ -6,7 +6,11 @@
  */
 #include "gosp.h"
 
-#include "poll/platform.h"
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/un.h>
+
+#include "poll/faults.h"
 
 struct call {
     gosp_thread *th;
@@ -177,7 +181,120 @@ static PyObject *net_sendall(PyObject *module, PyObject *const *args, Py_ssize_t
     Py_RETURN_NONE;
 }
 
+/* ---- accept ---- */
+
+static PyObject *internet_address(int family, const void *ip, unsigned port)
+{
+    char text[INET6_ADDRSTRLEN];
+    if (!inet_ntop(family, ip, text, sizeof text))
+        return PyErr_SetFromErrno(PyExc_OSError);
+    return Py_BuildValue("(sI)", text, port);
+}
+
+static PyObject *unix_address(const struct sockaddr_un *address, socklen_t size)
+{
+    const char *path = address->sun_path;
+    size_t length = size > offsetof(struct sockaddr_un, sun_path) ? size - offsetof(struct sockaddr_un, sun_path) : 0;
+    if (length && !path[0]) /* Linux' abstract names */
+        return PyBytes_FromStringAndSize(path, (Py_ssize_t)length);
+    return PyUnicode_DecodeFSDefaultAndSize(path, (Py_ssize_t)strnlen(path, length));
+}
+
+/* As the methods of socket show it; None for families that are not known here. */
+static PyObject *address_of(const struct sockaddr_storage *storage, socklen_t size)
+{
+    const struct sockaddr_in *in4 = (const void *)storage;
+    const struct sockaddr_in6 *in6 = (const void *)storage;
+    if (size >= sizeof *in4 && storage->ss_family == AF_INET)
+        return internet_address(AF_INET, &in4->sin_addr, ntohs(in4->sin_port));
+    if (size >= sizeof *in6 && storage->ss_family == AF_INET6) {
+        PyObject *pair = internet_address(AF_INET6, &in6->sin6_addr, ntohs(in6->sin6_port));
+        PyObject *rest = pair ? Py_BuildValue("(kk)", (unsigned long)ntohl(in6->sin6_flowinfo), (unsigned long)in6->sin6_scope_id) : NULL;
+        PyObject *all = rest ? PySequence_Concat(pair, rest) : NULL;
+        Py_XDECREF(pair);
+        Py_XDECREF(rest);
+        return all;
+    }
+    if (storage->ss_family == AF_UNIX)
+        return unix_address((const void *)storage, size);
+    Py_RETURN_NONE;
+}
+
+/* Failures of one connection, which Linux tells of here: the next one may be good. */
+static int is_of_the_connection(int error)
+{
+    switch (error) {
+    case ECONNABORTED: case ENETDOWN: case EPROTO: case ENOPROTOOPT: case EHOSTDOWN: case EHOSTUNREACH: case ENETUNREACH:
+#ifdef ENONET
+    case ENONET:
+#endif
+        return 1;
+    default: return 0;
+    }
+}
+
+static PyObject *net_accept(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    struct call c;
+    enum next next = AGAIN;
+    struct sockaddr_storage storage;
+    socklen_t size = 0;
+    int fd = -1;
+    (void)module;
+    if (begin(&c, "_accept", (void *)net_accept, args, nargs) < 0)
+        return NULL;
+    while (next == AGAIN) {
+        memset(&storage, 0, sizeof storage);
+        size = sizeof storage;
+        fd = GOSI_PLATFORM(accept, c.fd, (struct sockaddr *)&storage, &size);
+        if (fd < 0 && is_of_the_connection(-fd))
+            continue;
+        next = after(&c, fd, GOS_POLL_IN);
+    }
+    if (next != DONE)
+        return NULL;
+    PyObject *address = address_of(&storage, size < sizeof storage ? size : sizeof storage);
+    PyObject *result = address ? Py_BuildValue("(iN)", fd, address) : NULL;
+    if (!result)
+        (void)GOSI_PLATFORM(close, fd);
+    return result;
+}
+
+/* ---- for tests ---- */
+
+static PyObject *start_faults(PyObject *module, PyObject *args)
+{
+    unsigned long long seed, mask = UINT64_MAX;
+    unsigned per_mille;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "KI|K:_start_faults", &seed, &per_mille, &mask))
+        return NULL;
+    gosi_faults_start(seed, per_mille, mask, 1);
+    Py_RETURN_NONE;
+}
+
+static PyObject *stop_faults(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    gosi_faults_stop();
+    PyObject *counts = PyDict_New();
+    for (int i = 0; counts && i < GOSI_FAULT_KINDS; i++) {
+        PyObject *count = PyLong_FromUnsignedLongLong(gosi_fault_count(i));
+        if (!count || PyDict_SetItemString(counts, gosi_fault_name(i), count) < 0)
+            Py_CLEAR(counts);
+        Py_XDECREF(count);
+    }
+    return counts;
+}
+
 PyMethodDef gosp_net_functions[] = {
+    {"_accept", (PyCFunction)(void (*)(void))net_accept, METH_FASTCALL,
+     "_accept($module, descriptor, unused, flags, timeout, /)\n--\n\n"
+     "A connection's descriptor, non-blocking, and its peer's address; None: unknown family."},
+    {"_start_faults", start_faults, METH_VARARGS,
+     "_start_faults($module, seed, per_mille, mask=-1, /)\n--\n\nFor tests: system calls fail at random, until _stop_faults."},
+    {"_stop_faults", stop_faults, METH_NOARGS, "_stop_faults($module, /)\n--\n\nHow often each fault has been put in."},
     {"_recv", (PyCFunction)(void (*)(void))net_recv, METH_FASTCALL,
      "_recv($module, descriptor, size, flags, timeout, /)\n--\n\nsocket.recv"},
     {"_recv_into", (PyCFunction)(void (*)(void))net_recv_into, METH_FASTCALL,

@@ -17,6 +17,7 @@ static const char *const names[] = {
 
 static uint64_t seed, calls, mask, counts[GOSI_FAULT_KINDS];
 static unsigned per_mille;
+static int needs_promise;
 static struct gosi_platform faulty; /* the native table, with some entries replaced */
 
 static uint64_t draw(void)
@@ -87,9 +88,16 @@ static int faulty_epoll_create(void)
     return last_ep = gosi_platform_native.epoll_create();
 }
 
+static int faulty_epoll_ctl(int ep, int what, int fd, struct epoll_event *event)
+{
+    last_ep = ep;
+    return gosi_platform_native.epoll_ctl(ep, what, fd, event);
+}
+
 static int faulty_epoll_wait(int ep, struct epoll_event *events, int room, int64_t timeout_ns)
 {
     int fault = choose(GOSI_FAULT_EPOLL_EINTR, GOSI_FAULT_EPOLL_ONE);
+    last_ep = ep;
     if (fault >= 0)
         count(fault);
     switch (fault) {
@@ -110,19 +118,24 @@ static int faulty_epoll_wait(int ep, struct epoll_event *events, int room, int64
     return n;
 }
 
-/* A call that could have gone on has failed with EAGAIN: there has to be a change that wakes who waits now. */
-static void promise_event(int fd)
+/* A call that could have gone on is to fail with EAGAIN: there has to be a change that wakes who waits then. */
+static int promise_event(int fd)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET, .data.u64 = (uint64_t)fd};
-    if (last_ep >= 0)
-        (void)gosi_platform_native.epoll_ctl(last_ep, EPOLL_CTL_MOD, fd, &event);
+    if (!needs_promise)
+        return 1;
+    if (last_ep < 0)
+        return 0;
+    return gosi_platform_native.epoll_ctl(last_ep, EPOLL_CTL_MOD, fd, &event) == 0 ||
+           gosi_platform_native.epoll_ctl(last_ep, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
 #else
 
-static void promise_event(int fd)
+static int promise_event(int fd)
 {
     (void)fd;
+    return !needs_promise;
 }
 
 #endif
@@ -132,11 +145,13 @@ static void promise_event(int fd)
 static ssize_t faulty_recv(int fd, void *bytes, size_t size, int flags)
 {
     int fault = size ? choose(GOSI_FAULT_RECV_EINTR, GOSI_FAULT_RECV_SHORT) : -1;
+    if (fault == GOSI_FAULT_RECV_EAGAIN && !promise_event(fd))
+        fault = -1;
     if (fault >= 0)
         count(fault);
     switch (fault) {
     case GOSI_FAULT_RECV_EINTR: return -EINTR;
-    case GOSI_FAULT_RECV_EAGAIN: promise_event(fd); return -EAGAIN;
+    case GOSI_FAULT_RECV_EAGAIN: return -EAGAIN;
     case GOSI_FAULT_RECV_SHORT: size = 1; break;
     default: break;
     }
@@ -146,11 +161,13 @@ static ssize_t faulty_recv(int fd, void *bytes, size_t size, int flags)
 static ssize_t faulty_send(int fd, const void *bytes, size_t size, int flags)
 {
     int fault = size ? choose(GOSI_FAULT_SEND_EINTR, GOSI_FAULT_SEND_ENOBUFS) : -1;
+    if (fault == GOSI_FAULT_SEND_EAGAIN && !promise_event(fd))
+        fault = -1;
     if (fault >= 0)
         count(fault);
     switch (fault) {
     case GOSI_FAULT_SEND_EINTR: return -EINTR;
-    case GOSI_FAULT_SEND_EAGAIN: promise_event(fd); return -EAGAIN;
+    case GOSI_FAULT_SEND_EAGAIN: return -EAGAIN;
     case GOSI_FAULT_SEND_ENOBUFS: return -ENOBUFS;
     case GOSI_FAULT_SEND_SHORT: size = 1; break;
     default: break;
@@ -161,11 +178,13 @@ static ssize_t faulty_send(int fd, const void *bytes, size_t size, int flags)
 static int faulty_accept(int fd, struct sockaddr *address, socklen_t *size)
 {
     int fault = choose(GOSI_FAULT_ACCEPT_EINTR, GOSI_FAULT_ACCEPT_EMFILE);
+    if (fault == GOSI_FAULT_ACCEPT_EAGAIN && !promise_event(fd))
+        fault = -1;
     if (fault >= 0)
         count(fault);
     switch (fault) {
     case GOSI_FAULT_ACCEPT_EINTR: return -EINTR;
-    case GOSI_FAULT_ACCEPT_EAGAIN: promise_event(fd); return -EAGAIN;
+    case GOSI_FAULT_ACCEPT_EAGAIN: return -EAGAIN;
     case GOSI_FAULT_ACCEPT_ECONNABORTED: return -ECONNABORTED;
     case GOSI_FAULT_ACCEPT_EMFILE: return -EMFILE;
     default: break;
@@ -175,8 +194,9 @@ static int faulty_accept(int fd, struct sockaddr *address, socklen_t *size)
 
 /* ---- the table ---- */
 
-void gosi_faults_start(uint64_t first_seed, unsigned probability, uint64_t which)
+void gosi_faults_start(uint64_t first_seed, unsigned probability, uint64_t which, int edges)
 {
+    needs_promise = edges;
     seed = first_seed;
     calls = 0;
     per_mille = probability;
@@ -188,6 +208,7 @@ void gosi_faults_start(uint64_t first_seed, unsigned probability, uint64_t which
     faulty.poll = faulty_poll;
 #ifdef __linux__
     faulty.epoll_create = faulty_epoll_create;
+    faulty.epoll_ctl = faulty_epoll_ctl;
     faulty.epoll_wait = faulty_epoll_wait;
 #endif
     faulty.recv = faulty_recv;

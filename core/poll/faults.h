@@ -50,8 +50,9 @@ enum gosi_fault {
 };
 
 /* From now on, each call has a fault with a probability of per_mille / 1000, chosen by the seed among those of its kind
- * that are in mask (bit 1 << enum gosi_fault). Counters start at 0. */
-void gosi_faults_start(uint64_t seed, unsigned per_mille, uint64_t mask);
+ * that are in mask (bit 1 << enum gosi_fault). edges: the pollers tell of changes, so that a false EAGAIN has to bring one
+ * about; there is none before a thread has used its epoll through this platform. Counters start at 0. */
+void gosi_faults_start(uint64_t seed, unsigned per_mille, uint64_t mask, int edges);
 void gosi_faults_stop(void);
 const char *gosi_fault_name(int fault); /* "POLL_EINTR" */
 uint64_t gosi_fault_count(int fault);   /* how often it has been put in */

@@ -154,11 +154,11 @@ static void receiver(void *arg)
     }
 }
 
-static uint64_t transfer(int streams, int64_t bytes, uint64_t seed)
+static uint64_t transfer(int streams, int64_t bytes, uint64_t seed, int edges)
 {
     static struct stream all[32];
     uint64_t injected = 0;
-    gosi_faults_start(seed, 300, UINT64_MAX);
+    gosi_faults_start(seed, 300, UINT64_MAX, edges);
     CHECK_OK(gos_sched_create(NULL));
     for (int i = 0; i < streams; i++) {
         all[i] = (struct stream){.bytes = bytes};
@@ -188,7 +188,7 @@ CASE_LIMIT(a_transfer_through_epoll_that_lies, 60)
     gosi_poller_prefer(&gosi_poll_epoll);
     uint64_t injected = 0;
     for (uint64_t seed = 1; injected < (uint64_t)(60000 / test_slowness()); seed++)
-        injected += transfer(8, 200000, seed);
+        injected += transfer(8, 200000, seed, 1);
     for (int i = GOSI_FAULT_RECV_EINTR; i <= GOSI_FAULT_SEND_ENOBUFS; i++)
         CHECK_INT(gosi_fault_count(i), >, 0);
 }
@@ -198,7 +198,7 @@ CASE_LIMIT(a_transfer_through_poll_that_lies, 60)
     gosi_poller_prefer(&gosi_poll_plain);
     uint64_t injected = 0;
     for (uint64_t seed = 1; injected < (uint64_t)(60000 / test_slowness()); seed++)
-        injected += transfer(8, 200000, seed);
+        injected += transfer(8, 200000, seed, 0);
     for (int i = GOSI_FAULT_POLL_EINTR; i <= GOSI_FAULT_POLL_COUNT; i++)
         CHECK_INT(gosi_fault_count(i), >, 0);
 }

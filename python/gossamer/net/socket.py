@@ -107,8 +107,9 @@ class socket(_stdlib.socket):
 
     def accept(self):
         """Wait for a connection: (a socket for it, the address of its peer)."""
-        fd, address = self._again(_READ, 0, _base._accept)
-        return socket(self.family, self.type, self.proto, fileno=fd), address
+        fd, address = _gossamer._accept(self.fileno(), None, 0, self._timeout)
+        sock = socket(self.family, self.type, self.proto, fileno=fd)
+        return sock, sock.getpeername() if address is None else address
 
     def connect(self, address, /):
         """Connect to address, and wait until it is done."""
