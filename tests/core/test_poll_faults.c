@@ -154,6 +154,8 @@ static void receiver(void *arg)
     }
 }
 
+static uint64_t seen[GOSI_FAULT_KINDS]; /* over all transfers */
+
 static uint64_t transfer(int streams, int64_t bytes, uint64_t seed, int edges)
 {
     static struct stream all[32];
@@ -177,8 +179,10 @@ static uint64_t transfer(int streams, int64_t bytes, uint64_t seed, int edges)
         close(all[i].fds[1]);
     }
     CHECK_OK(gos_sched_destroy());
-    for (int i = 0; i < GOSI_FAULT_KINDS; i++)
+    for (int i = 0; i < GOSI_FAULT_KINDS; i++) {
         injected += gosi_fault_count(i);
+        seen[i] += gosi_fault_count(i);
+    }
     gosi_faults_stop();
     return injected;
 }
@@ -190,7 +194,7 @@ CASE_LIMIT(a_transfer_through_epoll_that_lies, 60)
     for (uint64_t seed = 1; injected < (uint64_t)(60000 / test_slowness()); seed++)
         injected += transfer(8, 200000, seed, 1);
     for (int i = GOSI_FAULT_RECV_EINTR; i <= GOSI_FAULT_SEND_ENOBUFS; i++)
-        CHECK_INT(gosi_fault_count(i), >, 0);
+        CHECK_INT(seen[i], >, 0);
 }
 
 CASE_LIMIT(a_transfer_through_poll_that_lies, 60)
@@ -200,5 +204,5 @@ CASE_LIMIT(a_transfer_through_poll_that_lies, 60)
     for (uint64_t seed = 1; injected < (uint64_t)(60000 / test_slowness()); seed++)
         injected += transfer(8, 200000, seed, 0);
     for (int i = GOSI_FAULT_POLL_EINTR; i <= GOSI_FAULT_POLL_COUNT; i++)
-        CHECK_INT(gosi_fault_count(i), >, 0);
+        CHECK_INT(seen[i], >, 0);
 }

@@ -118,6 +118,7 @@ def test_many_connections(listener):
     gossamer.joinall(clients)
     assert all(t.join() for t in clients)
     acceptor.kill()
+    gossamer.run()  # the servers see that the clients have gone
 
 
 # ---- how waits end ----
