@@ -371,7 +371,8 @@ def test_transfers_through_a_platform_that_lies(listener):
     def client(n):
         data = bytes((n + i * i) % 251 for i in range(size))
         with socket.create_connection(listener.getsockname()) as sock:
-            sock.sendall(data)
+            for i in range(0, size, 500):
+                sock.sendall(data[i : i + 500])
             sock.shutdown(socket.SHUT_WR)
             digest = b""
             while part := sock.recv(100):
