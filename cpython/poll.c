@@ -8,6 +8,10 @@
 
 #include "poll/platform.h"
 
+#ifdef __linux__
+#include <sys/epoll.h>
+#endif
+
 int gosp_poll_wait(gosp_thread *th, struct gos_poll_fd *fds, uint32_t count, int owned, int64_t deadline_ns)
 {
     TaskletObject *cur = gosp_current(th);
@@ -184,7 +188,54 @@ static PyObject *fileno_of(PyObject *module, PyObject *arg)
     return fd < 0 ? NULL : PyLong_FromLong(fd);
 }
 
+/* ---- epoll objects ---- */
+
+#ifdef __linux__
+
+enum { EPOLL_ROOM = 1024 };
+
+static PyObject *pairs_of(const struct epoll_event *events, int n)
+{
+    PyObject *list = PyList_New(n);
+    for (int i = 0; list && i < n; i++) {
+        PyObject *pair = Py_BuildValue("(iI)", events[i].data.fd, events[i].events);
+        if (!pair)
+            Py_CLEAR(list);
+        else
+            PyList_SET_ITEM(list, i, pair);
+    }
+    return list;
+}
+
+/* What is ready now. An error that is one socket's is nobody else's, as with poll. */
+static PyObject *epoll_now(PyObject *module, PyObject *args)
+{
+    int fd, room;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "ii:_epoll_now", &fd, &room))
+        return NULL;
+    if (room < 1 || room > EPOLL_ROOM)
+        room = EPOLL_ROOM;
+    struct epoll_event *events = PyMem_Calloc((size_t)room, sizeof *events);
+    if (!events)
+        return PyErr_NoMemory();
+    int n = GOSI_PLATFORM(epoll_wait, fd, events, room, 0);
+    PyObject *result = NULL;
+    if (n < 0 && gosi_poll_error_is_real(-n)) {
+        errno = -n;
+        PyErr_SetFromErrno(n == -ENOSYS ? PyExc_NotImplementedError : PyExc_OSError);
+    } else if (n != -EINTR || PyErr_CheckSignals() == 0) {
+        result = pairs_of(events, n < 0 ? 0 : n);
+    }
+    PyMem_Free(events);
+    return result;
+}
+#endif
+
 PyMethodDef gosp_poll_functions[] = {
+#ifdef __linux__
+    {"_epoll_now", epoll_now, METH_VARARGS, "_epoll_now($module, epoll, room, /)\n--\n\nThe events that are there."},
+#endif
     {"_poll", (PyCFunction)(void (*)(void))poll_states, METH_FASTCALL,
      "_poll($module, descriptors, timeout, /)\n--\n\nThe events of each (descriptor, events); wait, in seconds, for the first."},
     {"_wait_fd", (PyCFunction)(void (*)(void))wait_one, METH_FASTCALL,

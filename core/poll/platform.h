@@ -49,6 +49,7 @@ struct gosi_platform {
     /* Any descriptor. */
     ssize_t (*read)(int fd, void *bytes, size_t size);
     ssize_t (*write)(int fd, const void *bytes, size_t size);
+    int (*is_open)(int fd); /* 1, or -EBADF */
     int (*close)(int fd);
 };
 
@@ -71,7 +72,8 @@ int gosi_poll_error_is_real(int error);
 
 /* poll, by that rule: the number of descriptors with revents, counted anew where the system's count cannot be trusted,
  * or the negative errno of a real failure; -EINTR: a signal, and no descriptor is ready. A descriptor that makes every call
- * fail is found and reported with POLLERR, so that its owner gets the error from his next call. */
+ * fail is found and reported with POLLERR, so that its owner gets the error from his next call. POLLNVAL for one that is
+ * open after all (some systems cannot poll terminals) becomes what was asked for: it counts as always ready, like a file. */
 int gosi_poll(struct pollfd *fds, nfds_t count, int64_t timeout_ns);
 
 #endif

@@ -192,6 +192,11 @@ static ssize_t posix_write(int fd, const void *bytes, size_t size)
     RESULT(write(fd, bytes, size));
 }
 
+static int posix_is_open(int fd)
+{
+    return fcntl(fd, F_GETFD) < 0 ? -errno : 1;
+}
+
 static int posix_close(int fd)
 {
     RESULT(close(fd));
@@ -227,5 +232,6 @@ const struct gosi_platform gosi_platform_native = {
     .set_blocking = posix_set_blocking,
     .read = posix_read,
     .write = posix_write,
+    .is_open = posix_is_open,
     .close = posix_close,
 };

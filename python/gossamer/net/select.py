@@ -226,12 +226,15 @@ if hasattr(_select, "epoll"):
             if seconds is not None and seconds < 0:
                 seconds = None
             until = None if seconds is None else _time.monotonic() + seconds
+            fd = self._epoll.fileno()
+            if maxevents < -1 or maxevents == 0:
+                raise ValueError(f"maxevents must be greater than 0, got {maxevents}")
             while True:
-                found = self._epoll.poll(0, maxevents)
+                found = _gossamer._epoll_now(fd, maxevents)
                 if found or seconds == 0:
                     return found
-                if not _gossamer._wait_fd(self._epoll.fileno(), 1, 0, seconds):
-                    return self._epoll.poll(0, maxevents)
+                if not _gossamer._wait_fd(fd, 1, 0, seconds):
+                    return _gossamer._epoll_now(fd, maxevents)
                 if until is not None:
                     seconds = max(0.0, until - _time.monotonic())
 
