@@ -376,6 +376,33 @@ BOTH(the_child_of_a_fork_has_a_poller_of_its_own)
     finish();
 }
 
+CASE(somebody_closes_the_poller_itself)
+{
+    gosi_poller_prefer(&gosi_poll_epoll);
+    begin();
+    struct reader r = {pair[0], 1, GOS_OK, GOS_FOREVER, 'A'};
+    CHECK_OK(gos_spawn(reads, &r, NULL));
+    CHECK_OK(gos_yield());
+    CHECK_INT(close(gos_current()->sched->poller->fd), ==, 0);
+    CHECK_OK(gos_sleep_until(gos_now() + 1000000)); /* finds it, and opens another */
+    CHECK_INT(send(pair[1], "x", 1, 0), ==, 1);
+    CHECK_OK(gos_run());
+    CHECK_STR(text, "Ax");
+    finish();
+}
+
+CASE(a_scheduler_can_go_and_come_again)
+{
+    for (int i = 0; i < 3; i++) {
+        begin();
+        CHECK_STATUS(wait_for(pair[0], GOS_POLL_IN, 0, gos_now() + 100000, NULL), GOS_ETIMEDOUT);
+        finish();
+    }
+    int fd = dup(0); /* the lowest number that is free: nothing has been left open */
+    CHECK_INT(fd, <, 8);
+    close(fd);
+}
+
 BOTH(many_descriptors)
 {
     enum { MOST = 200 };
