@@ -192,7 +192,7 @@ static PyObject *fileno_of(PyObject *module, PyObject *arg)
 
 #ifdef __linux__
 
-enum { EPOLL_ROOM = 1024 };
+enum { EPOLL_ROOM = 1023, EPOLL_MOST = 1 << 24 };
 
 static PyObject *pairs_of(const struct epoll_event *events, int n)
 {
@@ -214,9 +214,11 @@ static PyObject *epoll_now(PyObject *module, PyObject *args)
     (void)module;
     if (!PyArg_ParseTuple(args, "ii:_epoll_now", &fd, &room))
         return NULL;
-    if (room < 1 || room > EPOLL_ROOM)
-        room = EPOLL_ROOM;
-    struct epoll_event *events = PyMem_Calloc((size_t)room, sizeof *events);
+    if (room < 1)
+        room = EPOLL_ROOM; /* as many as the standard library gets by default */
+    if (room > EPOLL_MOST)
+        room = EPOLL_MOST;
+    struct epoll_event *events = PyMem_Malloc((size_t)room * sizeof *events);
     if (!events)
         return PyErr_NoMemory();
     int n = GOSI_PLATFORM(epoll_wait, fd, events, room, 0);

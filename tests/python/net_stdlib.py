@@ -2,6 +2,7 @@
 replaced.  `tests/python/net_stdlib_failures.txt` lists what fails, and why."""
 
 import io
+import json
 import pathlib
 import sys
 import unittest
@@ -49,7 +50,11 @@ def short(test):
 
 
 if __name__ == "__main__":
-    outcome, failures = run(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None, sys.stderr)
-    for test, text in failures.items():
-        print(test, "|", text.strip().splitlines()[-1])
-    print(f"{outcome.testsRun} run, {len(failures)} failed, {len(outcome.skipped)} skipped")
+    as_json = "--json" in sys.argv
+    outcome, failures = run(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 and not as_json else None, sys.stderr)
+    if as_json:
+        print(json.dumps({"run": outcome.testsRun, "skipped": len(outcome.skipped), "failures": failures}))
+    else:
+        for test, text in failures.items():
+            print(test, "|", text.strip().splitlines()[-1])
+        print(f"{outcome.testsRun} run, {len(failures)} failed, {len(outcome.skipped)} skipped")
