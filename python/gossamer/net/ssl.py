@@ -60,8 +60,10 @@ _create_default_https_context = create_default_context
 _create_stdlib_context = _create_unverified_context
 
 
-def _unsupported(name, error):
+def _unsupported(name, error, without_tls=False):
     def method(self, *args, **kwargs):
+        if without_tls and self._object is None:
+            return getattr(_socket.socket, name)(self, *args, **kwargs)
         raise error(f"{name} not allowed on instances of {self.__class__}")
 
     method.__name__ = name
@@ -106,18 +108,21 @@ class SSLSocket(_socket.socket):
                     raise
                 self._connected = False
             if self._connected:
-                self._start()
+                self._prepare()
+                self._begin()
         except BaseException:
             self.close()
             raise
         return self
 
-    def _start(self):
+    def _prepare(self):
         self._incoming, self._outgoing = MemoryBIO(), MemoryBIO()
         self._unsent = b""  # taken from _outgoing, and not with the system yet
         self._arrivals = 0
         self._reading, self._writing = _Lock(), _Lock()
         self._object = self._context.wrap_bio(self._incoming, self._outgoing, self.server_side, self.server_hostname, self._session)
+
+    def _begin(self):
         if self.do_handshake_on_connect:
             if self.gettimeout() == 0:
                 raise ValueError("do_handshake_on_connect should not be specified for non-blocking sockets")
@@ -266,8 +271,8 @@ class SSLSocket(_socket.socket):
             raise ValueError(f"sendto not allowed on instances of {self.__class__}")
         return super().sendto(data, *args)
 
-    recvfrom = _unsupported("recvfrom", ValueError)
-    recvfrom_into = _unsupported("recvfrom_into", ValueError)
+    recvfrom = _unsupported("recvfrom", ValueError, True)
+    recvfrom_into = _unsupported("recvfrom_into", ValueError, True)
     recvmsg = _unsupported("recvmsg", NotImplementedError)
     recvmsg_into = _unsupported("recvmsg_into", NotImplementedError)
     sendmsg = _unsupported("sendmsg", NotImplementedError)
@@ -306,10 +311,15 @@ class SSLSocket(_socket.socket):
             raise ValueError("can't connect in server-side mode")
         if self._connected or self._object is not None:
             raise ValueError("attempt to connect already-connected SSLSocket!")
-        error = connect(address)
-        if not error:
-            self._connected = True
-            self._start()
+        self._prepare()  # before it is connected: a non-blocking one gets its handshake later
+        try:
+            error = connect(address)
+            if not error:
+                self._connected = True
+                self._begin()
+        except (OSError, ValueError):
+            self._object = None
+            raise
         return error
 
     def accept(self):
@@ -332,6 +342,10 @@ class SSLSocket(_socket.socket):
         super()._real_close(*args)
 
     # ---- questions ----
+
+    @property
+    def _sslobj(self):  # what the standard library's class keeps under this name; some libraries look at it
+        return None if self._object is None else self._object._sslobj
 
     @property
     def context(self):
