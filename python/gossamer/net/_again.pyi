@@ -1,0 +1,3 @@
+from types import ModuleType
+
+def again(name: str, **replacements: ModuleType) -> ModuleType: ...

@@ -1,0 +1,2 @@
+from select import *
+from select import error as error

@@ -1,0 +1,4 @@
+from ssl import *
+from ssl import SSLContext as SSLContext
+
+def use_tasklets(context: SSLContext) -> SSLContext: ...
