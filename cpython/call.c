@@ -25,7 +25,6 @@ PyObject *gosp_resumed(gosp_thread *th, TaskletObject *cur, int rc)
 
 PyObject *gosp_raise_status(gosp_thread *th, int rc)
 {
-    (void)th;
     PyObject *type = PyExc_RuntimeError;
     const char *text = gos_status_text(rc);
     switch (rc) {
@@ -51,6 +50,7 @@ PyObject *gosp_raise_status(gosp_thread *th, int rc)
         type = PyExc_TimeoutError;
         text = "timed out";
         break;
+    case GOS_ELIMIT: return gosp_timeout_raise(gosp_current(th));
     case GOS_EINVAL: type = PyExc_ValueError; break;
     default: break;
     }

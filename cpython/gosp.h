@@ -63,6 +63,7 @@ struct gosp_extras {
     PyObject *error;      /* exception likewise */
     PyObject *joined;     /* closed-over waiters: a channel the joiners wait on, or NULL */
     PyObject *joining;    /* the tasklet that this one waits for in join, or NULL */
+    struct TimeoutObject *timeout; /* the innermost gossamer.timeout it is inside of, or NULL */
     unsigned long number; /* for the default name */
 };
 
@@ -314,6 +315,25 @@ void *gosp_outcome_of(gosp_thread *th, TaskletObject *t, PyObject *result); /* s
 void gosp_outcome_lost(gosp_thread *th, TaskletObject *t); /* its thread ends: those who wait in join need not */
 PyObject *gosp_tasklet_join(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 PyObject *gosp_spawn(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+
+/* timeout.c */
+typedef struct TimeoutObject TimeoutObject;
+int gosp_timeout_init_type(PyObject *module);
+int64_t gosp_timeout_limit(gos_tasklet *t); /* the hook */
+PyObject *gosp_timeout_raise(TaskletObject *t); /* NULL, with TimeoutError */
+void gosp_timeout_forget(TaskletObject *t); /* none of them concerns it any more */
+
+/* What must be waited for, however late it is. */
+static inline uint32_t gosp_timeout_suspend(TaskletObject *t)
+{
+    uint32_t limited = t->core.flags & GOS_F_LIMITED;
+    t->core.flags &= ~(uint32_t)(GOS_F_LIMITED | GOS_F_LIMIT_FIRST);
+    return limited;
+}
+static inline void gosp_timeout_resume(TaskletObject *t, uint32_t limited)
+{
+    t->core.flags |= limited;
+}
 
 /* channel.c */
 int gosp_channel_init_type(PyObject *module);

@@ -120,7 +120,8 @@ static int module_exec(PyObject *module)
         return -1;
     }
     if (init_process(module) < 0 || gosp_bomb_init(module) < 0 || gosp_tasklet_init_type(module) < 0 ||
-        gosp_channel_init_type(module) < 0 || gosp_atomic_init_type(module) < 0 || gosp_pool_init_type(module) < 0)
+        gosp_channel_init_type(module) < 0 || gosp_atomic_init_type(module) < 0 || gosp_pool_init_type(module) < 0 ||
+        gosp_timeout_init_type(module) < 0)
         return -1;
     if (PyModule_AddFunctions(module, gosp_scheduler_functions) < 0 || PyModule_AddFunctions(module, gosp_callback_functions) < 0 ||
         PyModule_AddFunctions(module, gosp_introspect_functions) < 0 || PyModule_AddFunctions(module, gosp_pool_functions) < 0 ||

@@ -103,6 +103,8 @@ static int keep_error(TaskletObject *t, PyObject *bomb)
 
 void *gosp_outcome_of(gosp_thread *th, TaskletObject *t, PyObject *result)
 {
+    if (GOSP_UNLIKELY(t->core.flags & GOS_F_LIMITED)) /* entered by hand, or by a generator that goes on elsewhere */
+        gosp_timeout_forget(t);
     if (result) {
         keep_result(t, result);
         wake_joiners(th, t);

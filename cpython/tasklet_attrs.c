@@ -29,6 +29,7 @@ int gosp_extras_traverse(TaskletObject *t, visitproc visit, void *arg)
     Py_VISIT(x->error);
     Py_VISIT(x->joined);
     Py_VISIT(x->joining);
+    Py_VISIT(x->timeout);
     return 0;
 }
 
@@ -39,6 +40,7 @@ void gosp_extras_free(TaskletObject *t)
         return;
     if (x->trace.c_tracefunc || x->trace.c_profilefunc)
         gosp_trace_forget(t);
+    gosp_timeout_forget(t);
     t->extras = NULL;
     Py_XDECREF(x->name);
     Py_XDECREF(x->locals);

@@ -268,6 +268,7 @@ static const gos_hooks hooks = {
     .take_error = hook_take_error,
     .evicting = hook_evicting,
     .restored = hook_restored,
+    .limit = gosp_timeout_limit,
     .exclusive = 1,
 };
 

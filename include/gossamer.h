@@ -52,7 +52,8 @@ extern "C" {
     X(GOS_ECURRENT, -14, "not possible for the current tasklet")                                 \
     X(GOS_EBUSY, -15, "still in use")                                                            \
     X(GOS_EHOOK, -16, "a hook of the embedding program reported an error")                       \
-    X(GOS_ENOTSUP, -17, "not supported on this machine")
+    X(GOS_ENOTSUP, -17, "not supported on this machine")                                         \
+    X(GOS_ELIMIT, -18, "the time limit of the tasklet is over")
 
 enum gos_status {
 #define GOS_STATUS_ENUM(name, value, text) name = value,

@@ -128,7 +128,8 @@ static GOSI_INLINE int gosi_channel_block(gos_sched *s, gos_channel *ch, int dir
     int rc = gosi_may_block(s, ch, deadline_ns);
     if (rc != GOS_OK)
         return rc;
-    if (deadline_ns != GOS_FOREVER) {
+    deadline_ns = gosi_until(s, cur, deadline_ns);
+    if (GOSI_UNLIKELY(deadline_ns != GOS_FOREVER)) {
         rc = gosi_timer_start(s, cur, deadline_ns);
         if (rc != GOS_OK)
             return rc;

@@ -68,6 +68,7 @@ int gos_channel_select(gos_sched *s, struct gos_case *cases, size_t n, int64_t d
     struct gos_select *sel = make_select(cur, cases, n);
     if (!sel)
         return GOS_ENOMEM;
+    deadline_ns = gosi_until(s, cur, deadline_ns);
     if (deadline_ns != GOS_FOREVER && (rc = gosi_timer_start(s, cur, deadline_ns)) != GOS_OK) {
         gosi_free(sel);
         return rc;

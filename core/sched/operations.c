@@ -37,7 +37,7 @@ int gos_sched_sleep(gos_sched *s, int64_t deadline_ns)
     if (gosi_half_gone(s))
         return GOS_ETRAP;
     gos_tasklet *cur = s->current;
-    int rc = gosi_timer_start(s, cur, deadline_ns);
+    int rc = gosi_timer_start(s, cur, gosi_until(s, cur, deadline_ns));
     if (rc != GOS_OK)
         return rc;
     gosi_ring_unlink(s, cur);
@@ -54,6 +54,7 @@ static int may_wait(gos_sched *s, gos_tasklet *cur, int64_t deadline_ns)
         return GOS_EBLOCKTRAP;
     if (cur->flags & GOS_F_THROWN)
         return GOS_ECANCELED;
+    deadline_ns = gosi_until(s, cur, deadline_ns);
     return deadline_ns != GOS_FOREVER ? gosi_timer_start(s, cur, deadline_ns) : GOS_OK;
 }
 

@@ -121,6 +121,13 @@ void gosi_timer_stop(gos_sched *s, gos_tasklet *t);
 /* Wake those whose time has come. */
 void gosi_timer_fire(gos_sched *s);
 int64_t gosi_timer_earliest(const gos_sched *s);
+/* The earlier of deadline_ns and the limit that the embedder has set on t; t remembers which. */
+int64_t gosi_limited(gos_sched *s, gos_tasklet *t, int64_t deadline_ns);
+
+static inline int64_t gosi_until(gos_sched *s, gos_tasklet *t, int64_t deadline_ns)
+{
+    return GOSI_LIKELY(!(t->flags & GOS_F_LIMITED)) ? deadline_ns : gosi_limited(s, t, deadline_ns);
+}
 
 /* inbox.c: deliver messages, fire timers. At every scheduling point, if there is something to do. */
 void gosi_attend_slow(gos_sched *s);

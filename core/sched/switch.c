@@ -187,7 +187,8 @@ static gos_tasklet *finish(gos_sched *s, gos_tasklet *t, void *failure)
 {
     gos_tasklet *to;
     gosi_ring_unlink(s, t);
-    t->flags &= ~(uint32_t)(GOS_F_READY | GOS_F_BLOCK_TRAP | GOS_F_ATOMIC | GOS_F_IGNORE_NESTING | GOS_F_THROWN);
+    t->flags &= ~(uint32_t)(GOS_F_READY | GOS_F_BLOCK_TRAP | GOS_F_ATOMIC | GOS_F_IGNORE_NESTING | GOS_F_THROWN |
+                           GOS_F_LIMITED | GOS_F_LIMIT_FIRST);
     gosi_attend(s);
     if (failure)
         return deliver_failure(s, failure);

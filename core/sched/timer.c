@@ -76,7 +76,17 @@ void gosi_timer_fire(gos_sched *s)
 {
     int64_t now = gos_now();
     while (s->timer_count && s->timers[0].deadline_ns <= now)
-        gosi_wake(s, s->timers[0].t, GOS_ETIMEDOUT);
+        gosi_wake(s, s->timers[0].t, s->timers[0].t->flags & GOS_F_LIMIT_FIRST ? GOS_ELIMIT : GOS_ETIMEDOUT);
+}
+
+int64_t gosi_limited(gos_sched *s, gos_tasklet *t, int64_t deadline_ns)
+{
+    int64_t limit_ns = s->hooks->limit(t);
+    t->flags &= ~(uint32_t)GOS_F_LIMIT_FIRST;
+    if (limit_ns >= deadline_ns)
+        return deadline_ns;
+    t->flags |= GOS_F_LIMIT_FIRST;
+    return limit_ns;
 }
 
 int64_t gosi_timer_earliest(const gos_sched *s)

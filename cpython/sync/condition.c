@@ -82,11 +82,13 @@ static int foreign_release(PyObject *lock, PyObject **state)
 }
 
 /* Steals state. A pending exception stays, unless this brings another. */
-static int foreign_acquire(PyObject *lock, PyObject *state)
+static int foreign_acquire(TaskletObject *cur, PyObject *lock, PyObject *state)
 {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
+    uint32_t limited = gosp_timeout_suspend(cur);
     PyObject *done = state ? PyObject_CallMethod(lock, "_acquire_restore", "(O)", state) : PyObject_CallMethod(lock, "acquire", NULL);
+    gosp_timeout_resume(cur, limited);
     Py_XDECREF(state);
     if (!done) {
         Py_XDECREF(type);
@@ -99,15 +101,18 @@ static int foreign_acquire(PyObject *lock, PyObject *state)
     return 0;
 }
 
-/* Acquire a lock of ours again, however often the tasklet is killed or interrupted meanwhile: its code is inside of a
+/* Acquire a lock of ours again, however late it is, and however often the tasklet is killed or interrupted meanwhile: its code is inside of a
  * block that releases the lock. -1: it could not wait for it (block_trap, for one). The last exception stays. */
 static int acquire_again(gosp_thread *th, ConditionObject *self, Py_ssize_t count)
 {
+    TaskletObject *cur = gosp_current(th);
     for (;;) {
         PyObject *type, *value, *traceback;
         PyErr_Fetch(&type, &value, &traceback);
+        uint32_t limited = gosp_timeout_suspend(cur);
         int rc = self->kind == OWN_LOCK ? gosp_lock_acquire((LockObject *)self->lock, GOS_FOREVER)
                                         : gosp_rlock_acquire(th, (RLockObject *)self->lock, count, GOS_FOREVER);
+        gosp_timeout_resume(cur, limited);
         if (rc > 0) {
             PyErr_Restore(type, value, traceback);
             return 0;
@@ -208,6 +213,7 @@ static int wait_own(gosp_thread *th, ConditionObject *self, int64_t deadline_ns)
 static int wait_foreign(gosp_thread *th, ConditionObject *self, int64_t deadline_ns)
 {
     PyObject *state;
+    TaskletObject *cur = gosp_current(th);
     gosp_wait *w = gosp_wait_new(th, &self->base.line, (PyObject *)self);
     if (!w)
         return -1;
@@ -218,7 +224,7 @@ static int wait_foreign(gosp_thread *th, ConditionObject *self, int64_t deadline
     }
     int rc = gosp_wait_for(th, w, deadline_ns), notified = w->notified;
     gosp_wait_free(w);
-    if (foreign_acquire(self->lock, state) < 0)
+    if (foreign_acquire(cur, self->lock, state) < 0)
         rc = -1;
     if (rc < 0 && notified)
         notify_many(self, 1);

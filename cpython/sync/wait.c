@@ -176,7 +176,7 @@ int gosp_wait_for(gosp_thread *th, gosp_wait *w, int64_t deadline_ns)
         cur->state.eval_top = NULL;
     if (rc == GOS_OK && !w->granted && !cur->core.value)
         rc = GOS_ECANCELED;
-    int interrupted = rc == GOS_OK || rc == GOS_EHOOK || rc == GOS_ECANCELED;
+    int interrupted = rc == GOS_OK || rc == GOS_EHOOK || rc == GOS_ECANCELED || rc == GOS_ELIMIT;
     th->failed_on = w->on;
     th->failed_direction = 0;
     PyObject *result = gosp_resumed(th, cur, rc == GOS_ETIMEDOUT ? GOS_OK : rc);

@@ -56,7 +56,9 @@ enum gos_flag {
     GOS_F_IGNORE_NESTING = 64,
     GOS_F_PIN = 128,          /* wants (or has) a stack of its own */
     GOS_F_THROWN = 256,       /* runs, and its register holds an error that another thread has thrown into it */
-    GOS_F_USER = 512,         /* first bit free for the embedder */
+    GOS_F_LIMITED = 512,      /* hooks->limit says until when its waits may last */
+    GOS_F_LIMIT_FIRST = 1024, /* the timer it has started stands for that, not for the wait's own deadline */
+    GOS_F_USER = 2048,        /* first bit free for the embedder */
 };
 
 /* A link in a channel's queue (or in the ring). */
@@ -117,6 +119,9 @@ struct gos_hooks {
     /* t's stack bytes [near, far) are about to move out / are back in place. May be NULL. Cannot fail. */
     void (*evicting)(gos_tasklet *t, void *near_edge, void *far_edge);
     void (*restored)(gos_tasklet *t);
+    /* t has GOS_F_LIMITED: no wait of it lasts longer than until then; it ends with GOS_ELIMIT. May be NULL if nothing sets
+     * that flag. */
+    int64_t (*limit)(gos_tasklet *t);
     int exclusive; /* the threads of all schedulers with these hooks run one at a time */
 };
 

@@ -63,6 +63,7 @@ from ._gossamer import (
     switch_trap,
     tasklet,
     tasklets,
+    timeout,
 )
 from ._group import Group, joinall
 from ._local import local
@@ -120,6 +121,7 @@ __all__ = [
     "switch_trap",
     "tasklet",
     "tasklets",
+    "timeout",
 ]
 
 

@@ -40,6 +40,7 @@ from ._gossamer import (
     switch_trap as switch_trap,
     tasklet as tasklet,
     tasklets as tasklets,
+    timeout as timeout,
 )
 from ._group import Group as Group, joinall as joinall
 from ._local import local as local
@@ -94,6 +95,7 @@ __all__ = [
     "switch_trap",
     "tasklet",
     "tasklets",
+    "timeout",
 ]
 
 __version__: str

@@ -166,6 +166,11 @@ static void restored(gos_tasklet *t)
     world_of(t->sched)->restored++;
 }
 
+static int64_t limit(gos_tasklet *t)
+{
+    return ((struct toy *)t)->limit_ns;
+}
+
 static const gos_hooks hooks = {
     .body = body,
     .swap = swap,
@@ -176,6 +181,7 @@ static const gos_hooks hooks = {
     .take_error = take_error,
     .evicting = evicting,
     .restored = restored,
+    .limit = limit,
 };
 
 /* ---- worlds and tasklets ---- */

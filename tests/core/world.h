@@ -19,6 +19,7 @@ struct toy {
     void *arg;
     int references;
     int swapped_in, swapped_out;
+    int64_t limit_ns; /* of its waits, with GOS_F_LIMITED */
     int killed; /* ends at its next operation, or does not start */
     int status; /* of its last operation */
     long got;   /* the last value it received */
