@@ -492,38 +492,6 @@ static PyObject *call_main(PyObject *func, PyObject *args, PyObject *kwds)
     return PyObject_Call(func, args ? args : gosp.empty_tuple, kwds);
 }
 
-enum { WATCHDOG_SOFT = 2, WATCHDOG_IGNORE_NESTING = 4 }; /* as in stackless_api.h */
-
-/* us to ns; what is too much is as good as a hundred days. */
-static int64_t nanoseconds(long us)
-{
-    return us > GOS_FOREVER / 4000 ? GOS_FOREVER / 4 : us > 0 ? us * INT64_C(1000) : 0;
-}
-
-static PyObject *run_budget(long quantum_us, long budget_us, int flags)
-{
-    gosp_thread *th = gosp_thread_current();
-    if (!th)
-        return NULL;
-    if (flags & ~(WATCHDOG_SOFT | WATCHDOG_IGNORE_NESTING)) {
-        PyErr_Format(PyExc_ValueError, "unknown watchdog flags: %d", flags & ~(WATCHDOG_SOFT | WATCHDOG_IGNORE_NESTING));
-        return NULL;
-    }
-    struct gosp_run_limits limits = {
-        .quantum = nanoseconds(quantum_us),
-        .budget = nanoseconds(budget_us),
-        .soft = (flags & WATCHDOG_SOFT) != 0,
-        .ignore_nesting = (flags & WATCHDOG_IGNORE_NESTING) != 0,
-    };
-    return gosp_run(th, &limits);
-}
-
-static int set_preemption(long quantum_us)
-{
-    gosp_thread *th = gosp_thread_current();
-    return th ? gosp_slice_set_turn(th, nanoseconds(quantum_us)) : -1;
-}
-
 /* ---- the capsule ---- */
 
 static PyStackless_CAPI table = {
@@ -583,8 +551,8 @@ static PyStackless_CAPI table = {
     .adjust_switch_trap = adjust_switch_trap,
     .call_error_handler = call_error_handler,
     .call_main = call_main,
-    .run_budget = run_budget,
-    .set_preemption = set_preemption,
+    .run_budget = gosp_capi_run_budget,
+    .set_preemption = gosp_capi_set_preemption,
 };
 
 /* The package is being imported around us, and it is where the capsule belongs by its name. */

@@ -11,11 +11,14 @@
  * - An interrupted tasklet is suspended inside of `interrupt`, and goes on from there like any other.
  * Locking: all of it on the owner's thread, with the GIL; see preempt.h.
  */
+#include "capi.h"
 #include "timekeeper.h"
 
 #include "sched/sched.h"
 
 #include "stall.h"
+
+enum { CHASE_AGAIN_NS = 10 * 1000 * 1000 };
 
 /* ---- what each switch does while any limit is set ---- */
 
@@ -164,14 +167,12 @@ static int obstacle(gosp_thread *th, TaskletObject *cur)
     gos_sched *s = &th->sched;
     if (s->trap || gosi_half_gone(s) || (cur->core.flags & (GOS_F_ATOMIC | GOS_F_BLOCK_TRAP)))
         return GOSP_ASYNC_LATER;
-    if (gosp_frames_are_ours(th->ts))
-        return GOSP_ASYNC_LATER;
     if (!(cur->core.flags & GOS_F_IGNORE_NESTING) && !th->slice.ignore_nesting) {
         int allowed = loops_allowed(th, cur);
         if (gosp_frames_loops(NULL, th->ts, allowed + 1) > allowed)
             return GOSP_ASYNC_LATER;
     }
-    return GOSP_ASYNC_DONE;
+    return gosp_frames_are_ours(th->ts) ? GOSP_ASYNC_LATER : GOSP_ASYNC_DONE;
 }
 
 static int deliver(gosp_thread *th, TaskletObject *cur, int back)
@@ -190,26 +191,53 @@ static int deliver(gosp_thread *th, TaskletObject *cur, int back)
     return rc;
 }
 
-int gosp_async_arrived(uint64_t id)
+/* A program that spends its time in C functions that call back (a sort with a key, again and again) is outside of them
+ * only for moments, which none of the timekeeper's requests meets. So for a while, now and then, every occasion is
+ * taken: 1. */
+static int chase(gosp_thread *th)
 {
-    gosp_thread *th = gosp_timekeeper_arrived(id);
-    if (!th)
-        return GOSP_ASYNC_DONE;
+    gosp_slice *sl = &th->slice;
+    if (sl->chase_left <= 0) {
+        int64_t now = gos_now();
+        if (now < sl->chase_next)
+            return 0;
+        sl->chase_left = GOSP_CHASE_LENGTH;
+        sl->chase_next = now + CHASE_AGAIN_NS;
+    }
+    return --sl->chase_left > 0 && gosp_async_chase(&sl->async, th->ts) == 0;
+}
+
+static int arrived(gosp_thread *th)
+{
     gosp_slice *sl = &th->slice;
     TaskletObject *cur = gosp_current(th);
     uint32_t due = due_now(sl);
     if (__atomic_load_n(&sl->due_switches, __ATOMIC_RELAXED) != th->sched.switches)
         due &= GOSP_DUE_BUDGET; /* the rest is about a slice that is over */
     int back = !sl->soft && back_is_due(th, cur, due);
-    if (!back && !(due & GOSP_DUE_TURN))
-        return GOSP_ASYNC_DONE;
-    int rc = obstacle(th, cur);
-    if (rc != GOSP_ASYNC_DONE)
+    int wanted = back || (due & GOSP_DUE_TURN);
+    int rc = wanted ? obstacle(th, cur) : GOSP_ASYNC_DONE;
+    if (rc == GOSP_ASYNC_LATER && chase(th))
         return rc;
+    gosp_async_chased(th->ts);
+    __atomic_store_n(&sl->posted, 0, __ATOMIC_RELAXED); /* the timekeeper may ask again */
+    if (!wanted || rc != GOSP_ASYNC_DONE)
+        return rc;
+    sl->chase_left = 0;
     new_slice(th);
     if (!back)
         __atomic_and_fetch(&sl->due, ~(uint32_t)GOSP_DUE_TURN, __ATOMIC_RELAXED);
     return deliver(th, cur, back);
+}
+
+int gosp_async_arrived(uint64_t id)
+{
+    gosp_thread *th = gosp_self;
+    if (th && th->slice.async.id == id && gosp_ts_is_current(th->ts))
+        return arrived(th);
+    gosp_async_chased(PyThreadState_Get());
+    gosp_timekeeper_missed(id);
+    return GOSP_ASYNC_DONE;
 }
 
 gosp_async *gosp_async_here(void)
@@ -328,6 +356,40 @@ int gosp_microseconds(PyObject *value, const char *name, int64_t *ns)
     if (*ns == 0 && us > 0)
         *ns = 1;
     return 0;
+}
+
+/* ---- for programs, in C and in Python ---- */
+
+enum { WATCHDOG_SOFT = 2, WATCHDOG_IGNORE_NESTING = 4 }; /* as in stackless_api.h */
+
+/* us to ns; what is too much is as good as a hundred days. */
+static int64_t nanoseconds(long us)
+{
+    return us > GOS_FOREVER / 4000 ? GOS_FOREVER / 4 : us > 0 ? us * INT64_C(1000) : 0;
+}
+
+PyObject *gosp_capi_run_budget(long quantum_us, long budget_us, int flags)
+{
+    gosp_thread *th = gosp_thread_current();
+    if (!th)
+        return NULL;
+    if (flags & ~(WATCHDOG_SOFT | WATCHDOG_IGNORE_NESTING)) {
+        PyErr_Format(PyExc_ValueError, "unknown watchdog flags: %d", flags & ~(WATCHDOG_SOFT | WATCHDOG_IGNORE_NESTING));
+        return NULL;
+    }
+    struct gosp_run_limits limits = {
+        .quantum = nanoseconds(quantum_us),
+        .budget = nanoseconds(budget_us),
+        .soft = (flags & WATCHDOG_SOFT) != 0,
+        .ignore_nesting = (flags & WATCHDOG_IGNORE_NESTING) != 0,
+    };
+    return gosp_run(th, &limits);
+}
+
+int gosp_capi_set_preemption(long quantum_us)
+{
+    gosp_thread *th = gosp_thread_current();
+    return th ? gosp_slice_set_turn(th, nanoseconds(quantum_us)) : -1;
 }
 
 static PyObject *set_preemption(PyObject *module, PyObject *quantum_us)

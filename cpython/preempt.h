@@ -41,6 +41,8 @@ typedef struct gosp_slice {
     int main_loops;                 /* evaluation loops of main that may be switched away from */
     int64_t charged;                /* ns for switches, so far */
     gosp_async async;
+    int chase_left;                 /* deliveries of a chase, see preempt.c */
+    int64_t chase_next;             /* when there may be another one */
     PyObject *stall_callback;       /* NULL: only the dump */
     struct TaskletObject *hog;      /* who has stalled the thread, and has switched since; owned */
     /* the timekeeper's */
@@ -51,10 +53,10 @@ typedef struct gosp_slice {
     int64_t run_wall, run_cpu;
     int64_t retry_at;               /* the next attempt to deliver */
     uint32_t attempts;
-    uint8_t posted;                 /* a request is on its way */
     uint8_t told;                   /* this stall is known */
     struct gosp_thread *next;       /* armed */
     /* atomic */
+    uint32_t posted;                /* a request is on its way */
     uint32_t due;
     uint64_t due_switches;          /* whose slice QUANTUM and TURN are about */
     int64_t used;                   /* CPU time of the limited run(), as last seen */

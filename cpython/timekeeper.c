@@ -159,7 +159,8 @@ static int64_t examine(gosp_thread *th, int64_t now, int *post)
     *post = 0;
     if (!wants_delivery(sl, &g))
         return at;
-    if (now >= sl->retry_at && !sl->posted && (GOSP_ASYNC_NEEDS_GIL || gosp_ts_is_current(th->ts))) {
+    if (now >= sl->retry_at && !__atomic_load_n(&sl->posted, __ATOMIC_RELAXED)) {
+        /* One that sleeps in C finds the request when it comes back. */
         *post = 1;
         sl->attempts++;
     }
@@ -203,7 +204,7 @@ static void post_request(uint64_t id)
     pthread_mutex_lock(&lock); /* CPython's queue is full */
     gosp_thread *th = find(id);
     if (th)
-        th->slice.posted = 0;
+        __atomic_store_n(&th->slice.posted, 0, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&lock);
 }
 #endif
@@ -240,7 +241,7 @@ static void tick(void)
             return;
         }
         if (post) {
-            th->slice.posted = !GOSP_ASYNC_NEEDS_GIL;
+            __atomic_store_n(&th->slice.posted, !GOSP_ASYNC_NEEDS_GIL, __ATOMIC_RELAXED);
             pthread_mutex_unlock(&lock);
             post_request(id);
             pthread_mutex_lock(&lock);
@@ -380,14 +381,13 @@ int gosp_timekeeper_set(gosp_thread *th, const struct gosp_limits *limits, int b
     return refused || rc != 0 ? -1 : 0;
 }
 
-gosp_thread *gosp_timekeeper_arrived(uint64_t id)
+void gosp_timekeeper_missed(uint64_t id)
 {
     pthread_mutex_lock(&lock);
     gosp_thread *th = find(id);
     if (th)
-        th->slice.posted = 0;
+        __atomic_store_n(&th->slice.posted, 0, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&lock);
-    return th && th == gosp_self && gosp_ts_is_current(th->ts) ? th : NULL;
 }
 
 gosp_thread *gosp_timekeeper_find(uint64_t id)

@@ -8,8 +8,8 @@
  * thread, with the GIL. 0, or -1 with an exception, and nothing changed. Taking limits away cannot fail. */
 int gosp_timekeeper_set(gosp_thread *th, const struct gosp_limits *limits, int begins_run);
 
-/* A request has arrived: its thread, if that is the calling one, else NULL. */
-gosp_thread *gosp_timekeeper_arrived(uint64_t id);
+/* A request has arrived on another thread than its own. */
+void gosp_timekeeper_missed(uint64_t id);
 
 /* Call f(th, arg) for the thread behind id, with the GIL and without the lock; NULL if it is gone. */
 gosp_thread *gosp_timekeeper_find(uint64_t id);

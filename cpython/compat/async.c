@@ -46,14 +46,20 @@ void gosp_async_withdraw(gosp_async *a, PyThreadState *ts)
     forget(a);
 }
 
-/* A loop of one instruction has no line events, so each opcode has to be one. The frame object is made without
+/* It may be that no event comes although the code runs: a traced function that is called by a pending call cannot begin
+ * while there is another one in the queue (CPython looks at it again and again). So nothing stays for ever.
+ *
+ * A loop of one instruction has no line events, so each opcode has to be one. The frame object is made without
  * the collector, which might run finalizers in the name of the wrong thread. */
 int gosp_async_request(gosp_async *a, PyThreadState *ts)
 {
-    if (a->installed) {
-        if (ts->c_tracefunc == on_event)
-            return 0;
-        forget(a); /* the program has set another one */
+    if (a->installed && ts->c_tracefunc == on_event && a->events != a->last_events) {
+        a->last_events = a->events;
+        return 0;
+    }
+    if (a->installed) { /* the program has set another one, or ours sees no events: next time, then */
+        gosp_async_withdraw(a, ts);
+        return -1;
     }
     if (ts->tracing)
         return -1;
@@ -64,7 +70,8 @@ int gosp_async_request(gosp_async *a, PyThreadState *ts)
     if (!frame)
         return -1;
     a->installed = 1;
-    a->events = 0;
+    a->events = 1;
+    a->last_events = 0;
     a->frame = frame;
     a->had_opcodes = frame->f_trace_opcodes;
     frame->f_trace_opcodes = 1;
@@ -94,12 +101,26 @@ static int on_event(PyObject *obj, PyFrameObject *frame, int what, PyObject *arg
         forget(a);
         return 0;
     }
+    a->events++;
     if (what != PyTrace_LINE && what != PyTrace_OPCODE && what != PyTrace_CALL)
         return 0;
     int rc = gosp_async_arrived(a->id);
-    if (rc != GOSP_ASYNC_LATER || ++a->events > EVENTS_PATIENTLY)
+    if (rc != GOSP_ASYNC_LATER || a->events > EVENTS_PATIENTLY)
         gosp_async_withdraw(a, ts);
     return rc < 0 ? -1 : 0;
+}
+
+/* The trace function stays for EVENTS_PATIENTLY in any case. */
+int gosp_async_chase(gosp_async *a, PyThreadState *ts)
+{
+    (void)a;
+    (void)ts;
+    return 0;
+}
+
+void gosp_async_chased(PyThreadState *ts)
+{
+    (void)ts;
 }
 
 void gosp_async_leave(PyThreadState *ts, gosp_async_saved *saved)
@@ -143,6 +164,39 @@ int gosp_async_request(gosp_async *a, PyThreadState *ts)
 {
     return gosp_async_post(ts->interp, a->id);
 }
+
+/* CPython calls what is in the queue several times in a row, so a call that queues itself is made as often as there are
+ * places (3.12), or as a limit says that can be lowered meanwhile (from 3.13 on). */
+#if PY_VERSION_HEX >= 0x030D0000
+static int32_t usual_loop = -1; /* the limit that was lowered; -1: none */
+
+int gosp_async_chase(gosp_async *a, PyThreadState *ts)
+{
+    int32_t *limit = &ts->interp->ceval.pending.maxloop;
+    if (usual_loop < 0) {
+        usual_loop = *limit;
+        *limit = 1;
+    }
+    return gosp_async_request(a, ts);
+}
+
+void gosp_async_chased(PyThreadState *ts)
+{
+    if (usual_loop >= 0)
+        ts->interp->ceval.pending.maxloop = usual_loop;
+    usual_loop = -1;
+}
+#else
+int gosp_async_chase(gosp_async *a, PyThreadState *ts)
+{
+    return gosp_async_request(a, ts);
+}
+
+void gosp_async_chased(PyThreadState *ts)
+{
+    (void)ts;
+}
+#endif
 
 void gosp_async_withdraw(gosp_async *a, PyThreadState *ts)
 {

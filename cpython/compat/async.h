@@ -25,7 +25,8 @@ typedef struct gosp_async {
     uint64_t id; /* whose requests these are; never used again for another */
 #if GOSP_ASYNC_NEEDS_GIL
     int installed;          /* our trace function is, or was, in place */
-    int events;             /* that it has seen without delivering */
+    int events;             /* that it has seen */
+    int last_events;        /* ... when it was asked for the last time */
     Py_tracefunc chained;   /* the user's; its object stays in the thread state */
     PyFrameObject *frame;   /* where we have switched on events for each opcode */
     char had_opcodes;       /* ... as the user had already */
@@ -45,6 +46,20 @@ int gosp_async_request(gosp_async *a, PyThreadState *ts);
 #if !GOSP_ASYNC_NEEDS_GIL
 /* The same without the GIL, whatever has become of the thread meanwhile. */
 int gosp_async_post(PyInterpreterState *interp, uint64_t id);
+#endif
+
+/* In a delivery that comes too early: have the next one at the very next occasion. 0, or -1 if that is not possible now.
+ * Each costs the running code a microsecond or two, so not for long. */
+int gosp_async_chase(gosp_async *a, PyThreadState *ts);
+
+/* In a delivery that is not followed by another one so soon. ts is the running thread's. */
+void gosp_async_chased(PyThreadState *ts);
+
+/* So many deliveries are the thousand occasions, or half of them, that a chase may last: a millisecond or so. */
+#if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
+enum { GOSP_CHASE_LENGTH = 32 * 512 };
+#else
+enum { GOSP_CHASE_LENGTH = 1024 };
 #endif
 
 /* The running thread takes its request back, where that is possible; late deliveries must do no harm anyway. */

@@ -130,9 +130,9 @@ class TestNotInterrupted:
             try:
                 log.append("trapped")
                 until_due()
+                log.append("done")
             finally:
                 stackless.switch_trap(-1)
-            log.append("done")
             while True:
                 pass
         t = stackless.tasklet(body)()
