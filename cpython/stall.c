@@ -177,10 +177,14 @@ static PyObject *on_stall(PyObject *module, PyObject *const *args, Py_ssize_t na
         PyErr_SetString(PyExc_TypeError, "on_stall() needs a callable or None");
         return NULL;
     }
-    if (gosp_slice_set_stall(th, ns > GOS_FOREVER / 4000 ? GOS_FOREVER / 4 : ns * 1000, dump) < 0)
+    PyObject *callback = given[1] == Py_None || !ns ? NULL : Py_NewRef(given[1]);
+    PyObject *old = th->slice.stall_callback; /* changed before the limit, which may be reached at once */
+    __atomic_store_n(&th->slice.stall_callback, callback, __ATOMIC_RELAXED);
+    if (gosp_slice_set_stall(th, ns > GOS_FOREVER / 4000 ? GOS_FOREVER / 4 : ns * 1000, dump) < 0) {
+        __atomic_store_n(&th->slice.stall_callback, old, __ATOMIC_RELAXED);
+        Py_XDECREF(callback);
         return NULL;
-    PyObject *old = th->slice.stall_callback;
-    th->slice.stall_callback = given[1] == Py_None || !ns ? NULL : Py_NewRef(given[1]);
+    }
     Py_XDECREF(old);
     Py_RETURN_NONE;
 }
