@@ -16,10 +16,11 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import deep
 import harness
+import slices
 import syncs
 
 WORKLOADS = "W1 W2a W2a0 W2b W3 W3all W4 W5 Tatomic " + " ".join(f"W6-{name}" for name in deep.WAYS) + " calls "
-WORKLOADS += " ".join(f"S-{name}" for name in syncs.WORK)
+WORKLOADS += " ".join(f"S-{name}" for name in syncs.WORK) + " " + " ".join(f"L-{name}" for name in slices.WORK)
 
 
 def measure(peer, args):
@@ -44,6 +45,8 @@ def measure(peer, args):
         return harness.short_rounds(peer.blocks(), 1, args.budget, start=64)
     if name.startswith("S-") and name[2:] in syncs.WORK:
         return harness.short_rounds(syncs.work(name[2:], args.peer), 1, args.budget, start=64)
+    if name.startswith("L-") and name[2:] in slices.WORK:
+        return slices.measure(name[2:], peer, args.budget)
     if name == "calls":
         return harness.short_rounds(deep.calls(args.peer == "gossamer"), 1, args.budget, start=4096)
     if name.startswith("W6-") and name[3:] in deep.WAYS:

@@ -95,6 +95,15 @@ THREAD_ROWS = [
     Row("T-tasklets", "the same between two tasklets", "ns a round trip", "S-tasklets", FAST, FAST_QUICK, peers=("gossamer",)),
 ]  # fmt: skip
 
+# Time limits: beside the same without (W1 for the first).
+LIMIT_ROWS = [
+    Row("L-switch", "switch, as W1, while turns by force are on", "ns a switch", "L-switch", FAST, FAST_QUICK, peers=("gossamer",)),
+    Row("L-plain-run", "run() of a tasklet that ends at once", "ns a call", "L-plain-run", FAST, FAST_QUICK, peers=("gossamer",)),
+    Row("L-run", "the same with a time limit: run(quantum_us=)", "ns a call", "L-run", FAST, FAST_QUICK, peers=("gossamer",)),
+    Row("L-interrupt", "from the limit until `while True: pass` is interrupted, in real time", "us", "L-interrupt", FAST, FAST_QUICK,
+        peers=("gossamer",)),
+]  # fmt: skip
+
 # The core alone, from C. "ucontext" is the C library's swapcontext(); "boost"
 # is Boost.Context, measured where its library is installed.
 C_ROWS = [
@@ -113,7 +122,7 @@ C_ROWS = [
 
 def select(names):
     """Rows whose id is one of the names or begins with one ("W4", "C"); all of them for no names."""
-    rows = ROWS + THREAD_ROWS + C_ROWS
+    rows = ROWS + THREAD_ROWS + LIMIT_ROWS + C_ROWS
     if not names:
         return rows
     chosen = [row for row in rows if any(row.id == name or row.id.startswith(name) for name in names)]

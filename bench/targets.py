@@ -55,6 +55,7 @@ TARGETS = {
     "T-tasklets": [under("must", 500)],
     # Stackless needs 6.8 KB for such a level.
     **{f"W6-sorted-{kib}K": [under("must", 6800), under("aim", 5000)] for kib in (64, 256, 1024)},
+    "L-interrupt": [under("must", 1000), under("aim", 200)],
     "C-switch": [under("must", 15), under("aim", 10)],
     # 34 to 44 is libdill's, whose sender goes on: row C-message-0. The default rule, which makes two switches a
     # message, is held to the same bound.
