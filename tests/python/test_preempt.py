@@ -317,11 +317,11 @@ class TestOthers:
             import gossamer, os, signal, threading, time
             signal.signal(signal.SIGINT, signal.default_int_handler)    # a shell may have had it ignored
             def hog(n):
+                gossamer.set_preemption(500)    # main is in run() by now, and gets no turns
                 turns.append(n)
                 while True: pass
             turns = []
             ts = [gossamer.spawn(hog, n) for n in range(3)]
-            gossamer.set_preemption(500)
             def interrupt():
                 while len(turns) < 3:
                     time.sleep(0.001)
