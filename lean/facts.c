@@ -30,6 +30,23 @@ static PyObject *instance_facts(PyObject *module, PyObject *o)
     return Py_BuildValue("Onn", dict ? dict : Py_None, (Py_ssize_t)bytes, bytes ? keys : 0);
 }
 
+static int take(PyObject *o, void *list)
+{
+    return Py_REFCNT(o) > 0 ? PyList_Append(list, o) : 0;
+}
+
+/* gc.get_referents of one object, without the dead: the module _asyncio of 3.12 shows the collector its list of free
+ * objects, and a reference to one of those would free it again when it goes, and so tie the list to a ring. */
+static PyObject *referents(PyObject *module, PyObject *o)
+{
+    (void)module;
+    PyObject *list = PyList_New(0);
+    traverseproc traverse = PyObject_IS_GC(o) ? Py_TYPE(o)->tp_traverse : NULL;
+    if (list && traverse && traverse(o, take, list))
+        Py_CLEAR(list);
+    return list;
+}
+
 /* Bytes of the table of a builtin dict with so many items, and of the whole of a lean.Dict and of a Record. */
 static PyObject *size_facts(PyObject *module, PyObject *args)
 {
@@ -204,6 +221,7 @@ static PyMethodDef functions[] = {
      "The dicts stay the same objects. Not while one is being iterated over: positions change."},
     {"_dict_facts", dict_facts, METH_O, "_dict_facts($module, dict, /)\n--\n\nWhat a builtin dict takes, for lean.audit."},
     {"_instance_facts", instance_facts, METH_O, "_instance_facts($module, obj, /)\n--\n\nWhere the attributes of an instance are, for lean.audit."},
+    {"_referents", referents, METH_O, "_referents($module, obj, /)\n--\n\nThe living objects that this one refers to, for lean.audit."},
     {"_size_facts", size_facts, METH_VARARGS, "_size_facts($module, n, general, /)\n--\n\nBytes for n items: builtin table, Dict, Record."},
     {NULL},
 };

@@ -94,7 +94,7 @@ def _reachable() -> Iterator[tuple[Any, list[Any]]]:
         if id(obj) in seen or id(obj) in skip:
             continue
         seen.add(id(obj))
-        referents = gc.get_referents(obj)
+        referents = _lean._referents(obj)
         yield obj, referents
         # What cannot refer to anything need not be remembered.
         stack.extend(one for one in referents if id(one) not in seen and type(one) not in (str, int, float, bytes, bool, type(None)))
