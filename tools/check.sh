@@ -23,6 +23,8 @@ c_tests() {  # DIR [meson test arguments]
 python_tests() {  # pytest arguments
     local pids=() logs=() k status=0 rc
     say "Python $version tests, in $jobs parts at a time: pytest $*"
+    # Whoever ends us for want of time will ask what the others were at.
+    trap 'for log in "${logs[@]}"; do say "unfinished:"; tail -n 40 "$log"; done; exit 143' TERM
     for ((k = 2; k <= jobs; k++)); do
         logs+=("$(mktemp)")
         "$venv/bin/python" -m pytest --part="$k/$jobs" "$@" > "${logs[-1]}" 2>&1 &
@@ -39,6 +41,7 @@ python_tests() {  # pytest arguments
         cat "${logs[$k]}"
         rm -f "${logs[$k]}"
     done
+    trap - TERM
     return $status
 }
 
