@@ -69,7 +69,7 @@ static PyObject *size_facts(PyObject *module, PyObject *args)
 /* ---- compact ---- */
 
 /* A reversed iterator keeps a position that CPython does not compare with the size of the table, so its dict must
- * not be made shorter. Finding those iterators takes a walk over the heap. */
+ * not be made shorter. Finding those iterators takes a walk over the heap, once for a batch of dicts. */
 typedef struct search {
     PyObject *found; /* set of the addresses of all dicts that have one */
     int failed;
@@ -146,73 +146,110 @@ static int same_items(PyObject *a, PyObject *b)
     return !PyDict_Next(b, &pos_b, &key_b, &value_b);
 }
 
-/* Bytes saved, 0 if there is nothing to gain, -1 with an error set. */
-static Py_ssize_t compact(PyObject *dict, PyObject **reversed)
+/* A dict and the copy whose table it shall have. */
+typedef struct job {
+    PyObject *dict, *copy;
+    const void *keys; /* of the dict when the copy was made */
+} job;
+
+enum { BATCH = 64 };
+
+typedef struct work {
+    job waiting[BATCH];
+    int count;
+    Py_ssize_t saved;
+} work;
+
+/* Exchange the tables if that saves something. Runs no Python code. 0 or -1. */
+static int finish(const job *j, Py_ssize_t *saved)
+{
+    lean_builtin now, after;
+    lean_builtin_look(j->dict, &now);
+    lean_builtin_look(j->copy, &after);
+    if (!same_items(j->dict, j->copy) || now.keys != j->keys || now.split) {
+        PyErr_SetString(PyExc_RuntimeError, "comparing its keys has changed the dict");
+        return -1;
+    }
+    if (now.keys_bytes > after.keys_bytes) {
+        lean_exchange_tables(j->dict, j->copy);
+        *saved += (Py_ssize_t)(now.keys_bytes - after.keys_bytes);
+    }
+    return 0;
+}
+
+/* Finish those that wait. Copying them may have run any code, so reversed iterators are searched now: from here on no
+ * Python code runs until the last table has been exchanged. 0 or -1. */
+static int flush(work *w)
+{
+    PyObject *reversed = w->count && !PyErr_Occurred() ? dicts_iterated_in_reverse() : NULL;
+    int status = reversed || w->count == 0 ? 0 : -1;
+    for (int i = 0; status == 0 && i < w->count; i++) {
+        PyObject *address = PyLong_FromVoidPtr(w->waiting[i].dict);
+        int busy = address ? PySet_Contains(reversed, address) : -1;
+        Py_XDECREF(address);
+        if (busy > 0)
+            PyErr_SetString(PyExc_RuntimeError, "the dict is being iterated in reverse");
+        status = busy ? -1 : finish(&w->waiting[i], &w->saved);
+    }
+    Py_XDECREF(reversed);
+    for (int i = 0; i < w->count; i++)
+        Py_DECREF(w->waiting[i].copy);
+    w->count = 0;
+    return status;
+}
+
+/* 0, or -1 with an error set. */
+static int compact(work *w, PyObject *dict)
 {
     lean_builtin before, after;
+    for (int i = 0; i < w->count; i++)
+        if (w->waiting[i].dict == dict && flush(w) < 0)
+            return -1;
     lean_builtin_look(dict, &before);
     if (before.split || before.keys_bytes == 0)
         return 0;
     /* Without hash in the entries, if all keys are str: the copy will show. */
     if (before.keys_bytes <= lean_builtin_bytes((size_t)PyDict_GET_SIZE(dict), before.general ? LEAN_PLAIN : LEAN_STR) && !before.general)
         return 0;
-    if (before.filled != (size_t)PyDict_GET_SIZE(dict)) {
-        if (!*reversed && !(*reversed = dicts_iterated_in_reverse()))
-            return -1;
-        PyObject *address = PyLong_FromVoidPtr(dict);
-        int busy = address ? PySet_Contains(*reversed, address) : -1;
-        Py_XDECREF(address);
-        if (busy) {
-            if (busy > 0)
-                PyErr_SetString(PyExc_RuntimeError, "the dict is being iterated in reverse");
-            return -1;
-        }
-    }
     PyObject *copy = rebuilt(dict);
     if (!copy)
         return -1;
     lean_builtin_look(copy, &after);
-    Py_ssize_t saved = (Py_ssize_t)before.keys_bytes - (Py_ssize_t)after.keys_bytes;
-    lean_builtin now;
-    lean_builtin_look(dict, &now);
-    if (!same_items(dict, copy) || now.keys != before.keys || now.split) {
-        PyErr_SetString(PyExc_RuntimeError, "comparing its keys has changed the dict");
-        saved = -1;
-    } else if (saved > 0) {
-        lean_exchange_tables(dict, copy);
-    } else {
-        saved = 0;
+    if (after.keys_bytes >= before.keys_bytes) {
+        Py_DECREF(copy);
+        return 0;
     }
-    Py_DECREF(copy);
-    return saved;
+    w->waiting[w->count++] = (job){.dict = dict, .copy = copy, .keys = before.keys};
+    return w->count == BATCH ? flush(w) : 0;
+}
+
+static int compact_ours(work *w, lean_dict *d)
+{
+    size_t was = lean_table_bytes(d);
+    if (lean_table_reserve(d, d->used, 1) < 0)
+        return -1;
+    w->saved += (Py_ssize_t)was - (Py_ssize_t)lean_table_bytes(d);
+    return 0;
 }
 
 static PyObject *compact_all(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    PyObject *reversed = NULL;
-    Py_ssize_t saved = 0;
+    work w = {.count = 0};
+    int status = 0;
     (void)module;
-    for (Py_ssize_t i = 0; i < count; i++) {
-        Py_ssize_t more = -1;
+    for (Py_ssize_t i = 0; status == 0 && i < count; i++) {
         if (PyDict_Check(args[i])) {
-            more = compact(args[i], &reversed);
+            status = compact(&w, args[i]);
         } else if (LEAN_IS_DICT(args[i])) {
-            size_t was = lean_table_bytes((lean_dict *)args[i]);
-            if (lean_table_reserve((lean_dict *)args[i], (size_t)lean_len(args[i]), 1) == 0)
-                more = (Py_ssize_t)was - (Py_ssize_t)lean_table_bytes((lean_dict *)args[i]);
-        } else if (LEAN_IS_RECORD(args[i])) {
-            more = 0;
-        } else {
+            status = compact_ours(&w, (lean_dict *)args[i]);
+        } else if (!LEAN_IS_RECORD(args[i])) {
             PyErr_Format(PyExc_TypeError, "compact() needs dicts, not %.200s", Py_TYPE(args[i])->tp_name);
+            status = -1;
         }
-        if (more < 0) {
-            Py_XDECREF(reversed);
-            return NULL;
-        }
-        saved += more;
     }
-    Py_XDECREF(reversed);
-    return PyLong_FromSsize_t(saved);
+    if (flush(&w) < 0 || status < 0) /* after an error it only drops the copies */
+        return NULL;
+    return PyLong_FromSsize_t(w.saved);
 }
 
 static PyMethodDef functions[] = {

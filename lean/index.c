@@ -20,8 +20,7 @@ static size_t groups_for(size_t limit, size_t slots)
 
 static size_t entries_offset(size_t groups, uint32_t width)
 {
-    size_t positions = groups * 2 * width; /* 16 numbers of so many bits */
-    return (sizeof(lean_index) + groups * 16 + positions + 7) & ~(size_t)7;
+    return (sizeof(lean_index) + groups * index_stride(width) + 7) & ~(size_t)7;
 }
 
 size_t lean_index_bytes(size_t cap, size_t limit, size_t slots, enum lean_kind kind)
@@ -40,13 +39,14 @@ void lean_index_start(char *block, size_t cap, size_t limit, size_t slots)
     ix->room = (uint32_t)(groups * 16 - 1);
     ix->width = width_for(limit);
     ix->entries = entries_offset(groups, ix->width);
-    memset(index_tags(block), LEAN_EMPTY, groups * 16);
+    for (uint32_t g = 0; g < ix->groups; g++)
+        memset(index_row(block, g, ix->width), LEAN_EMPTY, 16);
 }
 
-static void store(uint8_t *positions, size_t slot, uint32_t width, size_t value)
+static void store(uint8_t *row, unsigned i, uint32_t width, size_t value)
 {
-    uint64_t bit = (uint64_t)slot * width;
-    uint8_t *at = positions + (bit >> 3);
+    uint32_t bit = i * width;
+    uint8_t *at = row + 16 + (bit >> 3);
     uint64_t mask = (((uint64_t)1 << width) - 1) << (bit & 7);
     uint64_t word = (load64(at) & ~mask) | (uint64_t)value << (bit & 7);
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -59,16 +59,17 @@ void lean_index_add(char *block, Py_hash_t hash, size_t position)
 {
     lean_index *ix = (lean_index *)(void *)block;
     uint64_t mixed = lean_mix(hash);
-    uint8_t *tags = index_tags(block);
     for (uint32_t g = lean_group(mixed, ix->groups);; g = g + 1 == ix->groups ? 0 : g + 1) {
-        uint8_t *row = tags + (size_t)g * 16;
+        uint8_t *row = index_row(block, g, ix->width);
         uint32_t empty = lean_match16(row, LEAN_EMPTY), free = empty | lean_match16(row, LEAN_DELETED);
         if (!free)
             continue;
-        unsigned i = (unsigned)__builtin_ctz(free);
+        unsigned i = index_home(mixed);
+        if (!(free >> i & 1))
+            i = (unsigned)__builtin_ctz(free);
         ix->room -= (empty >> i) & 1;
         row[i] = lean_index_tag(mixed);
-        store(index_positions(block), (size_t)g * 16 + i, ix->width, position);
+        store(row, i, ix->width, position);
         return;
     }
 }
@@ -77,12 +78,12 @@ void lean_index_remove(char *block, Py_hash_t hash, size_t position)
 {
     lean_index *ix = (lean_index *)(void *)block;
     uint64_t mixed = lean_mix(hash);
-    uint8_t tag = lean_index_tag(mixed), *tags = index_tags(block);
+    uint8_t tag = lean_index_tag(mixed);
     for (uint32_t g = lean_group(mixed, ix->groups);; g = g + 1 == ix->groups ? 0 : g + 1) {
-        uint8_t *row = tags + (size_t)g * 16;
+        uint8_t *row = index_row(block, g, ix->width);
         for (uint32_t mask = lean_match16(row, tag); mask; mask &= mask - 1) {
             unsigned i = (unsigned)__builtin_ctz(mask);
-            if (index_position(index_positions(block), (size_t)g * 16 + i, ix->width) != position)
+            if (index_position(row, i, ix->width) != position)
                 continue;
             int ends_here = lean_match16(row, LEAN_EMPTY) != 0; /* no search goes beyond this group */
             row[i] = ends_here ? LEAN_EMPTY : LEAN_DELETED;
@@ -97,13 +98,14 @@ Py_ssize_t lean_index_find(lean_dict *d, PyObject *key, Py_hash_t hash)
     uint64_t mixed = lean_mix(hash);
     uint8_t tag = lean_index_tag(mixed);
     const lean_index *ix = (const lean_index *)(void *)d->block;
-    const uint8_t *tags = index_tags(d->block), *positions = index_positions(d->block);
     enum lean_kind kind = lean_kind_of(d);
     char *entries = d->block + ix->entries;
     for (uint32_t g = lean_group(mixed, ix->groups);; g = g + 1 == ix->groups ? 0 : g + 1) {
-        const uint8_t *row = tags + (size_t)g * 16;
+        const uint8_t *row = index_row(d->block, g, ix->width);
         for (uint32_t mask = lean_match16(row, tag); mask; mask &= mask - 1) {
-            size_t i = index_position(positions, (size_t)g * 16 + (unsigned)__builtin_ctz(mask), ix->width);
+            size_t i = index_position(row, (unsigned)__builtin_ctz(mask), ix->width);
+            if (i >= ix->filled || !lean_entry_at(entries, i, kind)->key)
+                continue; /* a comparison has changed the table so often that its version is the same again */
             int same = lean_candidate(d, lean_entry_at(entries, i, kind), i, kind, key, hash);
             if (same != LEAN_OTHER)
                 return same == LEAN_SAME ? (Py_ssize_t)i : same == LEAN_FAILED ? LEAN_ERROR : LEAN_RETRY;

@@ -96,6 +96,9 @@ static inline PyObject *next_pair(lean_iterator *it, int reverse)
         Py_INCREF(pair);
         PyTuple_SET_ITEM(pair, 0, key);
         PyTuple_SET_ITEM(pair, 1, value);
+#if PY_VERSION_HEX >= 0x030E0000
+        ((PyTupleObject *)pair)->ob_hash = -1; /* of the item before; not known, now */
+#endif
         Py_DECREF(old_key);
         Py_DECREF(old_value);
         if (!PyObject_GC_IsTracked(pair)) /* the collector has let go of it while it held plain values */

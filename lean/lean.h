@@ -211,8 +211,9 @@ int lean_record_init(PyObject *module);
 lean_shape *lean_shape_get(PyObject *const *keys, size_t count);
 /* The same if it exists, else NULL without an error, and in any case no new reference; *hash is of the keys. */
 lean_shape *lean_shape_known(PyObject *const *keys, size_t count, Py_hash_t *hash);
-/* New references to the values. */
+/* New references to the values. The caller holds some itself, and one to the shape. */
 PyObject *lean_record_new(lean_shape *shape, PyObject *const *values);
+PyObject *lean_record_copy(PyObject *record);
 Py_ssize_t lean_shape_find(lean_shape *shape, PyObject *key, Py_hash_t hash);
 /* Turn the object into a Dict, with room for one more: 0, or -1 with an error set and nothing changed. */
 int lean_record_to_dict(PyObject *record);

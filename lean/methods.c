@@ -171,7 +171,7 @@ static PyObject *map_clear(PyObject *map, PyObject *unused)
 static PyObject *map_copy(PyObject *map, PyObject *unused)
 {
     (void)unused;
-    return LEAN_IS_RECORD(map) ? lean_record_new(((lean_record *)map)->shape, ((lean_record *)map)->values) : lean_copy(map);
+    return LEAN_IS_RECORD(map) ? lean_record_copy(map) : lean_copy(map);
 }
 
 static PyObject *map_fromkeys(PyObject *cls, PyObject *const *args, Py_ssize_t count)

@@ -170,6 +170,7 @@ Py_ssize_t lean_shape_find(lean_shape *s, PyObject *key, Py_hash_t hash)
 /* Values that there is room for at least, so that a lean_dict fits: 1 with pointers of 64 bits, 2 with 32. */
 enum { LEAST = (sizeof(lean_dict) - offsetof(lean_record, values) + sizeof(PyObject *) - 1) / sizeof(PyObject *) };
 
+/* The caller holds references to the shape and the values: taking the memory can run the collector, and that any code. */
 PyObject *lean_record_new(lean_shape *shape, PyObject *const *values)
 {
     Py_ssize_t room = shape->count > LEAST ? (Py_ssize_t)shape->count : LEAST;
@@ -208,6 +209,28 @@ int lean_record_to_dict(PyObject *self)
     return 0;
 }
 
+/* Of keys and values that are borrowed from a mapping. */
+static PyObject *record_of_borrowed(lean_shape *shape, PyObject **values)
+{
+    size_t count = shape->count;
+    Py_INCREF(shape);
+    for (size_t i = 0; i < count; i++)
+        Py_INCREF(values[i]);
+    PyObject *record = lean_record_new(shape, values);
+    for (size_t i = 0; i < count; i++)
+        Py_DECREF(values[i]);
+    Py_DECREF(shape);
+    return record;
+}
+
+PyObject *lean_record_copy(PyObject *self)
+{
+    lean_record *r = (lean_record *)self;
+    PyObject *values[LEAN_SHAPE_MAX];
+    memcpy(values, r->values, r->shape->count * sizeof *values);
+    return record_of_borrowed(r->shape, values);
+}
+
 static int record_traverse(lean_record *r, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(r));
@@ -216,10 +239,11 @@ static int record_traverse(lean_record *r, visitproc visit, void *arg)
     return 0;
 }
 
-/* A cycle is broken by emptying the values: the keys stay, and so does the layout. */
+/* A cycle is broken by emptying the values: the keys stay, and so does the layout, unless a finalizer gets hold of the
+ * record in the middle of it and adds a key. */
 static int record_clear(lean_record *r)
 {
-    for (size_t i = 0; i < r->shape->count; i++)
+    for (size_t i = 0; LEAN_IS_RECORD(r) && i < r->shape->count; i++)
         Py_SETREF(r->values[i], Py_NewRef(Py_None));
     return 0;
 }
@@ -260,7 +284,7 @@ PyObject *lean_record_from(PyObject *map)
     if (!all_str(keys, (size_t)count))
         return Py_NewRef(map);
     lean_shape *shape = lean_shape_get(keys, (size_t)count);
-    PyObject *record = shape ? lean_record_new(shape, values) : NULL;
+    PyObject *record = shape ? record_of_borrowed(shape, values) : NULL;
     Py_XDECREF(shape);
     return record;
 }
@@ -274,11 +298,6 @@ static PyObject *record_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     PyObject *record = map ? lean_record_from(map) : NULL;
     Py_XDECREF(map);
     return record;
-}
-
-PyObject *lean_record_copy(PyObject *self)
-{
-    return lean_record_new(((lean_record *)self)->shape, ((lean_record *)self)->values);
 }
 
 static PyObject *record_shape(lean_record *r, void *unused)

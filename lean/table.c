@@ -10,17 +10,38 @@ enum { TRIES = 100 }; /* searches that a comparison may spoil before it is an er
 
 /* ---- search ---- */
 
+/* What a search has taken from its table and goes on with. Versions wrap: after 8,192 changes in one comparison, state
+ * and block can be the same again, so all else that decides where something lies is compared, too. */
+typedef struct shape_of_table {
+    char *block;
+    uint32_t used;
+    uint16_t state;
+    uint8_t cap;
+    lean_index index;
+} shape_of_table;
+
+static void remember(const lean_dict *d, shape_of_table *t)
+{
+    memset(t, 0, sizeof *t); /* padding is compared, too */
+    t->block = d->block;
+    t->used = d->used;
+    t->state = d->state;
+    t->cap = d->cap;
+    if (lean_indexed(d))
+        memcpy(&t->index, d->block, sizeof t->index);
+}
+
 int lean_compare(lean_dict *d, PyObject *found, size_t i, PyObject *key)
 {
-    char *block = d->block;
-    uint16_t state = d->state;
+    shape_of_table before, after;
+    remember(d, &before);
     Py_INCREF(found);
     int same = PyObject_RichCompareBool(found, key, Py_EQ);
     Py_DECREF(found);
     if (same < 0)
         return LEAN_FAILED;
-    /* Versions wrap, so what i leads to is checked, too. */
-    if (block != d->block || state != d->state || i >= lean_filled(d) ||
+    remember(d, &after);
+    if (memcmp(&before, &after, sizeof before) != 0 || i >= lean_filled(d) ||
         lean_entry_at(lean_entries(d), i, lean_kind_of(d))->key != found)
         return LEAN_CHANGED;
     return same;

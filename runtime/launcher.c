@@ -74,8 +74,10 @@ static char *read_key(const char *path)
 static int run(seal_archive *archive, const char *self, int argc, char **argv)
 {
     seal_error error;
-    if (seal_program_check(archive, &error))
+    if (seal_program_check(archive, &error)) {
+        seal_archive_close(archive);
         return refuse(error.text);
+    }
     return seal_program_run(archive, self, argc, argv);
 }
 

@@ -28,7 +28,7 @@
 typedef struct lean_builtin {
     int split, general;    /* values apart from shared keys; entries that keep their hash */
     unsigned log2_size;    /* of the index */
-    size_t room, filled;   /* entries allocated, and in use, holes included */
+    size_t room;           /* entries allocated */
     size_t keys_bytes;     /* of the key table */
     size_t values_bytes;   /* of the values of a split table, if they are apart */
     Py_ssize_t keys_users; /* dicts and types that refer to the key table */
@@ -56,7 +56,6 @@ static inline void lean_builtin_look(PyObject *dict, lean_builtin *facts)
     facts->general = k->dk_kind == DICT_KEYS_GENERAL;
     facts->log2_size = k->dk_log2_size;
     facts->room = lean_keys_room(k);
-    facts->filled = (size_t)k->dk_nentries;
     facts->keys_bytes = k->dk_log2_size == 0 ? 0 : lean_keys_bytes(k); /* 0: the one that all empty dicts share */
     facts->values_bytes = 0;
     if (facts->split) {

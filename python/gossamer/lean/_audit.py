@@ -102,14 +102,24 @@ def _reachable() -> Iterator[tuple[Any, list[Any]]]:
 
 def _place(obj: Any) -> str:
     """How the owner of a dict is called that is not the dict of an instance."""
-    if isinstance(obj, type):
+    if issubclass(type(obj), type):
         return "of a class"
     return _PLACES.get(type(obj)) or f"in {_name(type(obj))}"
 
 
 def _name(cls: type) -> str:
-    module = cls.__module__ if isinstance(cls.__module__, str) else "?"
-    return cls.__qualname__ if module in ("builtins", "__main__") else f"{module}.{cls.__qualname__}"
+    try:
+        module = type.__dict__["__module__"].__get__(cls)
+    except AttributeError:
+        module = None
+    qualname = type.__dict__["__qualname__"].__get__(cls)
+    module = module if type(module) is str else "?"
+    return qualname if module in ("builtins", "__main__") else f"{module}.{qualname}"
+
+
+def _is_dict(obj: Any) -> bool:
+    """Not isinstance(), which asks proxies what they stand for."""
+    return issubclass(type(obj), dict)
 
 
 def audit() -> Audit:
@@ -135,11 +145,11 @@ def audit() -> Audit:
             sums[1] += values
             sums[2] += keys
         for one in referents:
-            if isinstance(one, dict) and id(one) not in ignore:
+            if _is_dict(one) and id(one) not in ignore:
                 dicts[id(one)] = one
                 if id(one) not in owners or owners[id(one)] == "in a dict":
                     owners[id(one)] = _place(obj) if one is not own else owners[id(one)]
-        if isinstance(obj, dict):
+        if _is_dict(obj):
             dicts[id(obj)] = obj
     return Audit(_groups(dicts, owners, instances))
 
@@ -152,9 +162,10 @@ def _groups(dicts: dict[int, Any], owners: dict[int, str], instances: dict[type,
     tables: set[int] = set()
     for address, one in dicts.items():
         owner = owners.get(address, "of a variable")
-        names = tuple(one) if len(one) <= _MANY else None
+        size = dict.__len__(one)  # a subclass may say something else
+        names = tuple(dict.__iter__(one)) if size <= _MANY else None
         keys = names if names and all(type(name) is str for name in names) else None
-        group = found.setdefault((owner, keys if keys is not None else len(one) and "many"), Group(owner, keys, "dict"))
+        group = found.setdefault((owner, keys if keys is not None else size and "many"), Group(owner, keys, "dict"))
         _add(group, one, tables)
     for group in found.values():
         _finish(group)
