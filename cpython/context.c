@@ -56,7 +56,8 @@ PyObject *gosp_tasklet_set_context(PyObject *self, PyObject *context)
         return NULL;
     }
     PyObject **place = context_place(t), *old = *place;
-    if (old && gosp_context_entered(old)) {
+    /* Who has entered the context of a tasklet that has not begun is somebody else, Thread.start of 3.14 for one. */
+    if (old && (t->core.flags & GOS_F_STARTED) && gosp_context_entered(old)) {
         PyErr_SetString(PyExc_RuntimeError, "the current context of the tasklet has been entered.");
         return NULL;
     }

@@ -389,8 +389,8 @@ PyMethodDef gosp_tasklet_methods[] = {
      "Set whether run(timeout) may interrupt it inside nested C calls; returns the old value. (Stackless)"},
     {"set_context", gosp_tasklet_set_context, METH_O,
      "set_context($self, context, /)\n--\n\n"
-     "Replace the contextvars.Context that the tasklet runs in. Returns self. RuntimeError while it is inside\n"
-     "Context.run. (Stackless 3.8)"},
+     "Replace the contextvars.Context that the tasklet runs in. Returns self. RuntimeError if it has\n"
+     "begun and its context has been entered by Context.run. (Stackless 3.8)"},
     {"context_run", (PyCFunction)(void (*)(void))gosp_tasklet_context_run, METH_FASTCALL | METH_KEYWORDS,
      "context_run($self, callable, /, *args, **kwargs)\n--\n\n"
      "Call in the calling tasklet, but in this tasklet's context; return the result. (Stackless 3.8)"},

@@ -1,4 +1,5 @@
 """A thread with tasklets of its own, for the tests: it does what it is told, and sleeps for other threads between."""
+import contextvars
 import threading
 import time
 
@@ -115,6 +116,7 @@ class Victim:
     def started(self, wait):
         def start():
             t = stackless.tasklet(self.body)(wait)
+            t.set_context(contextvars.copy_context())  # from 3.14 on, that of its thread has been entered
             t.run()
             return t
         return self.other.call(start)

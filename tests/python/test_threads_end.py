@@ -114,6 +114,7 @@ def test_cycle_collected_here(other):
         return weakref.ref(t)
     ref = other.call(make)
     until(lambda: (gc.collect(), log)[1])
+    other.call(len, "")
     assert log == [other.id] and ref() is None
 
 
