@@ -39,6 +39,7 @@ commands:
 examples:
   gossamer run server.py --port 8000
   gossamer run -m package.module arg
+  gossamer run --patch server.py         sockets, threads, sleep... are those of tasklets (gossamer.monkey)
   echo 'print(TaskletExit)' | gossamer run -
 
 The program runs as __main__, with sys.argv, sys.path[0] and the exit status that `python PROGRAM` would give it.
@@ -94,18 +95,26 @@ def _run_command(arguments: Sequence[str]) -> int:
     # Not left to argparse: everything after the program's name is the program's, even --help.
     parser = _parser(
         "gossamer run", "Run a program with module stackless importable.", RUN_EPILOG,
-        usage="gossamer run PROGRAM.py [ARGUMENT ...]\n       gossamer run -m MODULE [ARGUMENT ...]",
+        usage="gossamer run [--patch] PROGRAM.py [ARGUMENT ...]\n       gossamer run [--patch] -m MODULE [ARGUMENT ...]",
     )  # fmt: skip
     parser.add_argument("program", metavar="PROGRAM.py", help="a file, a folder or zip file with __main__.py, or - for standard input")
+    parser.add_argument("--patch", action="store_true", help="first make the standard library's blocking calls let other tasklets run")
     parser.add_argument("-m", dest="module", metavar="MODULE", help="a module or package, instead of PROGRAM.py")
     parser.add_argument("arguments", metavar="ARGUMENT", nargs="*", help="arguments of the program")
     rest = list(arguments)
+    patch = rest[:1] == ["--patch"]
+    if patch:
+        del rest[0]
     if not rest:
         parser.error("what shall be run? Give a program (gossamer run PROGRAM.py) or a module (gossamer run -m MODULE)")
     first = rest.pop(0)
     if first in ("-h", "--help"):
         parser.print_help()
         return 0
+    if patch:
+        from . import monkey
+
+        monkey.patch()
     if first == "-m":
         if not rest:
             parser.error("-m needs the name of a module")

@@ -177,6 +177,7 @@ def poll():
 
 
 if hasattr(_select, "epoll"):
+    _real_epoll = _select.epoll  # gossamer.monkey may put ours in its place
 
     class epoll:
         """An epoll descriptor of the system, for whose events only the calling tasklet waits.  (select.epoll)"""
@@ -184,13 +185,13 @@ if hasattr(_select, "epoll"):
         __slots__ = ("_epoll", "__weakref__")
 
         def __init__(self, sizehint=-1, flags=0):
-            self._epoll = _select.epoll(sizehint, flags)
+            self._epoll = _real_epoll(sizehint, flags)
 
         @classmethod
         def fromfd(cls, fd, /):
             """An object for an epoll descriptor that exists."""
             self = cls.__new__(cls)
-            self._epoll = _select.epoll.fromfd(fd)
+            self._epoll = _real_epoll.fromfd(fd)
             return self
 
         @property

@@ -287,37 +287,48 @@ def _is_numeric(host):
 
 # ---- names, on worker threads ----
 
+# Those of the standard library, even when gossamer.monkey has put ours in their places.
+_getaddrinfo, _getnameinfo = _stdlib.getaddrinfo, _stdlib.getnameinfo
+_gethostbyname, _gethostbyname_ex, _gethostbyaddr = _stdlib.gethostbyname, _stdlib.gethostbyname_ex, _stdlib.gethostbyaddr
+
 
 def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
     """As socket.getaddrinfo."""
     if host is None or isinstance(host, (str, bytes)) and _is_numeric(host):
-        return _stdlib.getaddrinfo(host, port, family, type, proto, flags)
-    return _call_async(_stdlib.getaddrinfo, host, port, family, type, proto, flags)
+        return _getaddrinfo(host, port, family, type, proto, flags)
+    return _call_async(_getaddrinfo, host, port, family, type, proto, flags)
 
 
 def getnameinfo(sockaddr, flags, /):
     """As socket.getnameinfo."""
-    return _call_async(_stdlib.getnameinfo, sockaddr, flags)
+    return _call_async(_getnameinfo, sockaddr, flags)
 
 
 def gethostbyname(hostname, /):
     """As socket.gethostbyname."""
-    return _call_async(_stdlib.gethostbyname, hostname)
+    return _call_async(_gethostbyname, hostname)
 
 
 def gethostbyname_ex(hostname, /):
     """As socket.gethostbyname_ex."""
-    return _call_async(_stdlib.gethostbyname_ex, hostname)
+    return _call_async(_gethostbyname_ex, hostname)
 
 
 def gethostbyaddr(host, /):
     """As socket.gethostbyaddr."""
-    return _call_async(_stdlib.gethostbyaddr, host)
+    return _call_async(_gethostbyaddr, host)
 
 
 def getfqdn(name=""):
     """As socket.getfqdn."""
-    return _call_async(_stdlib.getfqdn, name)
+    name = name.strip()
+    if not name or name in ("0.0.0.0", "::"):
+        name = _stdlib.gethostname()
+    try:
+        hostname, aliases, _ = gethostbyaddr(name)
+    except error:
+        return name
+    return next((full for full in (hostname, *aliases) if "." in full), hostname)
 
 
 # ---- making sockets ----
