@@ -3,6 +3,7 @@
 #include "bell.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -12,6 +13,47 @@ static int fall_asleep(gos_bell *bell, uint32_t how)
 {
     uint32_t expected = QUIET;
     return __atomic_compare_exchange_n(&bell->word, &expected, how, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+/* ---- patience ----
+ *
+ * Falling asleep and being woken cost several times what it takes to give way to somebody who answers at once. So a
+ * thread gives way for a moment before it sleeps, as long as that has paid off lately; otherwise it tries once in a
+ * while. Where others want the processor for longer, giving way costs a turn of theirs: then it stops at once. */
+
+enum { PATIENCE_MOST = 8, PATIENCE_RARELY = 32 };
+static const int64_t patience_ns = 20000, crowded_ns = 200000;
+
+int gos_bell_give_way(gos_bell *bell, int64_t since_ns)
+{
+    sched_yield();
+    int64_t taken = gos_now() - since_ns;
+    if (taken > crowded_ns)
+        bell->patience = 0;
+    return taken < patience_ns;
+}
+
+static int is_rung(const gos_bell *bell)
+{
+    return __atomic_load_n(&bell->word, __ATOMIC_RELAXED) == RUNG;
+}
+
+static int rung_at_once(gos_bell *bell)
+{
+    if (is_rung(bell))
+        return 1;
+    if (!bell->patience && ++bell->impatience < PATIENCE_RARELY)
+        return 0;
+    int64_t begin = gos_now();
+    int more = 1;
+    bell->impatience = 0;
+    while (more && !is_rung(bell))
+        more = gos_bell_give_way(bell, begin);
+    if (more)
+        bell->patience = bell->patience + 2 < PATIENCE_MOST ? bell->patience + 2 : PATIENCE_MOST;
+    else if (bell->patience)
+        bell->patience--;
+    return more;
 }
 
 static void wake_up(gos_bell *bell)
@@ -55,7 +97,7 @@ void gosi_bell_ring(gos_bell *bell)
 void gosi_bell_wait(gos_bell *bell, int64_t deadline_ns)
 {
     int saved_errno = errno; /* the tasklet's, which waits */
-    if (fall_asleep(bell, ASLEEP)) {
+    if (!rung_at_once(bell) && fall_asleep(bell, ASLEEP)) {
         struct timespec until = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
         /* WAIT_BITSET takes an absolute time of the monotonic clock. */
         syscall(SYS_futex, &bell->word, FUTEX_WAIT_BITSET_PRIVATE, ASLEEP, deadline_ns == GOS_FOREVER ? NULL : &until, NULL,
@@ -97,8 +139,9 @@ void gosi_bell_ring(gos_bell *bell)
 
 void gosi_bell_wait(gos_bell *bell, int64_t deadline_ns)
 {
+    int rung = rung_at_once(bell);
     pthread_mutex_lock(&bell->lock);
-    if (fall_asleep(bell, ASLEEP)) {
+    if (!rung && fall_asleep(bell, ASLEEP)) {
         struct timespec until = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
         if (deadline_ns == GOS_FOREVER)
             pthread_cond_wait(&bell->rung, &bell->lock);

@@ -51,6 +51,16 @@ PyThreadState *gosp_gil_holder(void)
     return GOSP_GIL_LOCKED(gil) ? GOSP_GIL_HOLDER(gil) : NULL;
 }
 
+int gosp_gil_is_free(void)
+{
+    return !gil || !GOSP_GIL_LOCKED(gil);
+}
+
+int gosp_handles_signals(void)
+{
+    return PyThread_get_thread_ident() == _PyRuntime.main_thread;
+}
+
 unsigned long gosp_gil_turns(void)
 {
     return gil->switch_number - kept;

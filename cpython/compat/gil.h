@@ -23,6 +23,12 @@ void gosp_gil_unlock(void);
 /* Who has the GIL, NULL: nobody. */
 PyThreadState *gosp_gil_holder(void);
 
+/* Can it be had without waiting? A guess, without the lock and from any thread. */
+int gosp_gil_is_free(void);
+
+/* Is this the thread that runs the handlers of signals? */
+int gosp_handles_signals(void);
+
 /* How often it went to another thread: a count that differs from an earlier one if it did. With the GIL or the lock. */
 unsigned long gosp_gil_turns(void);
 

@@ -136,6 +136,8 @@ struct gos_message {
 typedef struct gos_bell {
     uint32_t word;
     int fd; /* an eventfd (or the writing end of a pipe), for threads that sleep in a poller; else -1 */
+    uint8_t patience;   /* how often it may still give way for nothing before it sleeps, see bell.c; the owner's */
+    uint8_t impatience; /* waits since it last tried, while patience is 0 */
 #ifndef __linux__
     pthread_mutex_t lock;
     pthread_cond_t rung;
@@ -287,6 +289,9 @@ GOS_API void gos_post(gos_sched *s, gos_message *m);
 GOS_API void gos_sched_nudge(gos_sched *s);
 /* For idle hooks: sleep until deadline_ns, a message, a nudge, or a signal. */
 GOS_API void gos_sched_doze(gos_sched *s, int64_t deadline_ns);
+/* The owner, after it was rung, waits for something that the ringer still has: give way, if s has the patience for it
+ * (bell->patience) and until this says 0. since_ns: when that began. */
+GOS_API int gos_bell_give_way(gos_bell *bell, int64_t since_ns);
 /* For idle hooks that sleep in a poller: 1: bell->fd becomes readable at a message or nudge, until poll_end;
  * 0: there is one already, do not sleep. */
 GOS_API int gos_bell_poll_begin(gos_bell *bell);
