@@ -100,6 +100,7 @@ typedef struct gosp_thread {
     int ended; /* its thread state is gone: nothing can come to it, or be killed, any more */
     uint8_t knows_daemon, is_daemon; /* the interpreter ends without waiting for it */
     uint8_t dozes; /* in idle, the GIL released: it has not chosen who runs next, even if there is somebody by now */
+    uint8_t sleeps_long; /* it has waited for a moment, for nothing, see doze.c */
     struct gosp_thread *next;
     /* atomic code, see ticker.c */
     uint32_t usual_flags; /* under GOSP_USUAL_MASK: what spares a switch a closer look; ATOMIC as the current tasklet has it */
@@ -285,6 +286,9 @@ int gosp_idle(gos_sched *s, int64_t deadline_ns);
 void gosp_idle_reconsider(PyThreadState *leaving); /* a thread ends: may those that sleep still hope? */
 void gosp_idle_passive(int change); /* without the GIL: a worker is about to sleep (1), or has woken (-1) */
 void gosp_idle_main_exits(void); /* the others have ended: it is itself again */
+
+/* doze.c: sleep until s is rung or the deadline passes; may return early. -1 with the exception of a signal handler. */
+int gosp_doze(gosp_thread *th, int64_t deadline_ns);
 
 /* tasklet.c and its neighbours */
 int gosp_tasklet_init_type(PyObject *module);

@@ -203,13 +203,11 @@ int gosp_idle(gos_sched *s, int64_t deadline_ns)
     if (cur->core.place != GOS_IN_RING && gosp_alive(cur))
         gosp_track(cur); /* as when it leaves the ring by a switch: others look for it, and fork may end it here */
     th->dozes = 1;
-    Py_BEGIN_ALLOW_THREADS
-    gos_sched_doze(s, deadline_ns);
-    Py_END_ALLOW_THREADS
+    int rc = gosp_doze(th, deadline_ns);
     th->dozes = 0;
     int told = th->hopeless && is_lonely(th);
     set_lonely(th, 0);
-    if (PyErr_CheckSignals() < 0) /* handled at once on the main thread; a handler may have made somebody runnable */
+    if (rc < 0 || PyErr_CheckSignals() < 0) /* handled at once on the main thread; a handler may have made somebody runnable */
         return GOS_EHOOK;
     return told && !s->head ? GOS_EDEADLOCK : GOS_OK;
 }
