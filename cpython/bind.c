@@ -191,6 +191,9 @@ PyObject *gosp_tasklet_bind_thread(PyObject *self, PyObject *const *args, Py_ssi
         gos_sched_forget(t->core.sched, &t->core); /* the stack that is reserved for it */
         t->core.flags &= ~(uint32_t)GOS_F_PIN;
     }
+    target->members++;
+    if (t->core.sched)
+        gosp_thread_left(gosp_thread_of(t->core.sched));
     t->core.sched = &target->sched;
     if (t->fresh.func) /* its thread had ended before it began: it has something to run again */
         t->core.flags |= GOS_F_READY;

@@ -84,13 +84,17 @@ static GOSI_INLINE int usual(gosp_thread *th)
 /* Steals value when sending. */
 GOSI_COLD static PyObject *operate_unusual(gosp_thread *th, ChannelObject *ch, int direction, PyObject *value, int64_t deadline_ns)
 {
-    if (before_operation(th, ch, direction > 0, &value) < 0) {
+    TaskletObject *cur = gosp_current(th);
+    PyObject *result = NULL;
+    if (before_operation(th, ch, direction > 0, &value) < 0)
         Py_XDECREF(value);
-        return NULL;
-    }
-    if (th->sched.head != th->sched.current || th->sched.trap)
-        return operate_in_hook(th, ch, direction, value, deadline_ns);
-    return operate(th, ch, direction, value, deadline_ns);
+    else if (th->sched.head != th->sched.current || th->sched.trap)
+        result = operate_in_hook(th, ch, direction, value, deadline_ns);
+    else
+        return operate(th, ch, direction, value, deadline_ns);
+    if (th->sched.head == th->sched.current)
+        cur->state.eval_top = NULL; /* it did not wait: what was noted is over */
+    return result;
 }
 
 static GOSI_INLINE PyObject *send_value(gosp_thread *th, ChannelObject *ch, PyObject *value, int64_t deadline_ns)

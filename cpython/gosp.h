@@ -97,9 +97,12 @@ typedef struct gosp_thread {
     unsigned lonely; /* != 0: asleep until another thread wakes it; when, in the order of falling asleep */
     int hopeless;    /* told so by the last other thread, while it sleeps */
     gosp_slice slice; /* limits on how long its tasklets run */
-    int ended; /* its thread state is gone: nothing can come to it, or be killed, any more */
+    Py_ssize_t members; /* tasklets that belong to it, main included: those whose core.sched it is */
+    uint8_t ended;      /* its thread state is gone: nothing can come to it, or be killed, any more */
+    uint8_t goes_with_last; /* freed when the last member goes */
     uint8_t knows_daemon, is_daemon; /* the interpreter ends without waiting for it */
     uint8_t dozes; /* in idle, the GIL released: it has not chosen who runs next, even if there is somebody by now */
+    struct gosp_bound *entering; /* of a with statement that is about to wait, see sync/with.c; else NULL */
     uint8_t sleeps_long; /* it has waited for a moment, for nothing, see doze.c */
     struct gosp_thread *next;
     /* atomic code, see ticker.c */
@@ -209,6 +212,7 @@ static inline void gosp_untrack(TaskletObject *t)
 int gosp_threads_init(void);
 void gosp_update_notify(void); /* after the schedule callback was set or removed */
 void gosp_thread_kill_all(gosp_thread *th);
+void gosp_thread_left(gosp_thread *th); /* by one of its members */
 void gosp_settle_slow(gosp_thread *th);
 
 /* Release what a switch left over. May run any Python code. */
@@ -383,6 +387,7 @@ int gosp_parse(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, const
 
 /* sync/wait.c: what a tasklet in line waits for, borrowed; NULL: it waits for nothing of gossamer.sync */
 PyObject *gosp_sync_waited_for(const TaskletObject *t);
+int gosp_sync_visit_wait(const TaskletObject *t, visitproc visit, void *arg);
 extern PyMethodDef gosp_sync_functions[];
 void gosp_clear_register(gosp_thread *th); /* before the current tasklet waits for what leaves nothing there */
 
@@ -403,7 +408,8 @@ void gosp_atomic_follow(gosp_thread *th, int atomic); /* at a switch: whoever co
 int gosp_cstack_init_type(PyObject *module);
 PyObject *gosp_schedule_trapped(gosp_thread *th, PyObject *retval, int remove); /* schedule, without the register */
 int gosp_deadline(PyObject *timeout, int64_t *deadline_ns); /* None: forever. -1 with an error */
-PyObject *gosp_list_tasklets(gosp_thread *only); /* all, or those of one thread */
+/* All that exist, or those of one thread besides its main. */
+PyObject *gosp_list_tasklets(gosp_thread *only);
 PyObject *gosp_deadlock(int status); /* sets DeadlockError with its report; NULL */
 const char *gosp_tasklet_state(TaskletObject *t);
 PyObject *gosp_tasklet_name(TaskletObject *t);

@@ -12,26 +12,52 @@ static int append_untracked(PyObject *list, gosp_thread *th)
     return 0;
 }
 
-/* The collector knows the rest; a list of our own would cost each tasklet two pointers. */
-PyObject *gosp_list_tasklets(gosp_thread *only)
+/* ---- those that the collector knows; a list of our own would cost each tasklet two pointers ---- */
+
+struct look {
+    gosp_thread *only;
+    PyObject *list; /* NULL with an error */
+};
+
+static int look_at(PyObject *op, void *arg)
 {
-    PyObject *gc = PyImport_ImportModule("gc"), *list = PyList_New(0);
-    PyObject *all = gc && list ? PyObject_CallMethod(gc, "get_objects", NULL) : NULL; /* nothing else runs from here on */
+    struct look *look = arg;
+    if (!Tasklet_Check(op) || (look->only && ((TaskletObject *)op)->core.sched != &look->only->sched))
+        return 1;
+    if (PyList_Append(look->list, op) < 0)
+        Py_CLEAR(look->list);
+    return look->list != NULL;
+}
+
+#if PY_VERSION_HEX >= 0x030C0000
+static void look_at_all(struct look *look)
+{
+    PyUnstable_GC_VisitObjects(look_at, look);
+}
+#else
+static void look_at_all(struct look *look)
+{
+    PyObject *gc = PyImport_ImportModule("gc");
+    PyObject *all = gc ? PyObject_CallMethod(gc, "get_objects", NULL) : NULL; /* nothing else runs from here on */
     if (!all)
-        Py_CLEAR(list);
-    for (Py_ssize_t i = 0; list && i < PyList_GET_SIZE(all); i++) {
-        PyObject *op = PyList_GET_ITEM(all, i);
-        if (!Tasklet_Check(op) || (only && ((TaskletObject *)op)->core.sched != &only->sched))
-            continue;
-        if (PyList_Append(list, op) < 0)
-            Py_CLEAR(list);
-    }
-    for (gosp_thread *th = gosp.threads; list && th; th = th->next)
-        if ((!only || th == only) && append_untracked(list, th) < 0)
-            Py_CLEAR(list);
+        Py_CLEAR(look->list);
+    for (Py_ssize_t i = 0; all && i < PyList_GET_SIZE(all); i++)
+        if (!look_at(PyList_GET_ITEM(all, i), look))
+            break;
     Py_XDECREF(all);
     Py_XDECREF(gc);
-    return list;
+}
+#endif
+
+PyObject *gosp_list_tasklets(gosp_thread *only)
+{
+    struct look look = {.only = only, .list = PyList_New(0)};
+    if (look.list && (!only || only->members > 1)) /* a look at all objects takes long where there are many */
+        look_at_all(&look);
+    for (gosp_thread *th = gosp.threads; look.list && th; th = th->next)
+        if ((!only || th == only) && append_untracked(look.list, th) < 0)
+            Py_CLEAR(look.list);
+    return look.list;
 }
 
 static PyObject *list_alive(void)

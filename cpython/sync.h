@@ -17,6 +17,7 @@
 #include <structmember.h>
 
 typedef struct gosp_wait gosp_wait;
+typedef struct gosp_bound gosp_bound; /* with.c */
 
 typedef struct {
     gosp_wait *first, *last;
@@ -29,6 +30,7 @@ struct gosp_wait {
     gosp_line *line;   /* where it stands; NULL: nowhere any more */
     gos_tasklet *t;
     PyObject *on;      /* what it waits for, owned: what a blocked tasklet waits for is referred to by the tasklet */
+    gosp_bound *with;  /* the __enter__ of a with statement that it waits in; borrowed: the statement has it */
     PyObject *item;    /* queues: what it puts, or gets; owned */
     Py_ssize_t count;  /* the depth of a recursive lock; the index at a barrier */
     uint8_t granted;   /* it has got what it waited for */
@@ -106,13 +108,30 @@ PyTypeObject *gosp_sync_type(PyObject *module, PyType_Spec *spec, PyTypeObject *
 SyncObject *gosp_sync_make(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *kwnames, const char *const *names,
                            int n, int required, PyObject **out);
 
-/* The collector sees the value stack of the frame that calls a method which waits; see gosp_frames_note_method. */
+/* The collector sees the value stack of the frame that calls a method which waits; see gosp_frames_note_method. What
+ * was noted is wrong as soon as that frame goes on: whoever notes says when it is over, wait or not. */
 static inline void gosp_sync_note(gosp_thread *th, PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     if (th->sched.head == th->sched.current)
         gosp_frames_note_method(&gosp_current(th)->state, th->ts, self, args,
                                 nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0));
 }
+
+static inline void gosp_sync_note_over(gosp_thread *th)
+{
+    if (th->sched.head == th->sched.current) {
+        gosp_current(th)->state.eval_top = NULL;
+        th->entering = NULL;
+    }
+}
+
+/* ---- with.c ---- */
+
+/* The class's __enter__ (METH_NOARGS) and __exit__ (METH_FASTCALL) become quick to look up. __enter__ gets its bound method
+ * as the second argument if it is called by one, and hands it to gosp_sync_note_with before it waits. */
+int gosp_sync_add_with(PyTypeObject *type);
+void gosp_sync_note_with(gosp_thread *th, PyObject *bound);
+int gosp_sync_visit_with(gosp_bound *enter, visitproc visit, void *arg);
 
 /* ---- the types ---- */
 
@@ -130,10 +149,13 @@ int gosp_lock_arguments(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnam
 
 /* 1: it is ours; 0: the deadline has passed; GOSP_REFUSED, GOSP_INTERRUPTED with an exception. */
 int gosp_lock_acquire(LockObject *self, int64_t deadline_ns);
+PyObject *gosp_lock_enter(PyObject *self, PyObject *bound);
 void gosp_lock_pass_on(LockObject *self); /* release it, which must be locked */
 
 /* count: how deep it will be held; the caller must not hold it. */
 int gosp_rlock_acquire(gosp_thread *th, RLockObject *self, Py_ssize_t count, int64_t deadline_ns);
+int gosp_rlock_acquire_again(RLockObject *self); /* by its owner: 1, or -1 with an error */
+PyObject *gosp_rlock_enter(PyObject *self, PyObject *bound);
 void gosp_rlock_pass_on(RLockObject *self); /* release it, which must be owned, or the line not empty */
 
 #endif

@@ -8,8 +8,11 @@
 TaskletObject *gosp_tasklet_new(gosp_thread *th, PyTypeObject *type)
 {
     TaskletObject *t = (TaskletObject *)type->tp_alloc(type, 0);
-    if (t)
-        gos_tasklet_init(&t->core, th ? &th->sched : NULL);
+    if (!t)
+        return NULL;
+    gos_tasklet_init(&t->core, th ? &th->sched : NULL);
+    if (th)
+        th->members++;
     return t;
 }
 
@@ -66,17 +69,20 @@ static PyObject *tasklet_vectorcall(PyObject *type, PyObject *const *args, size_
 static int tasklet_traverse(PyObject *self, visitproc visit, void *arg)
 {
     TaskletObject *t = (TaskletObject *)self;
+    int rc;
     Py_VISIT(Py_TYPE(self));
     Py_VISIT((PyObject *)t->core.value);
     Py_VISIT(t->context);
     if (t->extras) {
-        int rc = gosp_extras_traverse(t, visit, arg);
+        rc = gosp_extras_traverse(t, visit, arg);
         if (rc)
             return rc;
     }
     if (t->core.place == GOS_IN_CHANNEL)
         Py_VISIT(gosp_channel_of(t->core.wait.channel));
-    Py_VISIT(gosp_sync_waited_for(t));
+    rc = gosp_sync_visit_wait(t, visit, arg);
+    if (rc)
+        return rc;
     size_t n;
     const struct gos_case *cases = gos_select_cases(&t->core, &n);
     for (size_t i = 0; i < n; i++) {
@@ -150,6 +156,8 @@ static void tasklet_dealloc(PyObject *self)
     tasklet_clear(self);
     if (t->core.sched && (t->core.flags & GOS_F_PIN))
         gos_sched_forget(t->core.sched, &t->core);
+    if (t->core.sched)
+        gosp_thread_left(gosp_thread_of(t->core.sched));
     type->tp_free(self);
     Py_DECREF(type);
 }

@@ -321,27 +321,31 @@ static void orphan(gosp_thread *th, TaskletObject *t)
     }
     gosp_outcome_lost(th, t);
     gos_sched_abandon(&th->sched, &t->core);
+    gosp_thread_left(th);
 }
 
-/* Tasklets that outlive their thread are dead, with their stacks gone. How many there were: what they drop may make
- * more, and other threads may bring some. */
-static Py_ssize_t orphan_all(gosp_thread *th)
+/* Tasklets that outlive their thread are dead, with their stacks gone. What they drop may make more, and other threads
+ * may bring some. */
+static void orphan_all(gosp_thread *th)
 {
     PyObject *list = gosp_list_tasklets(th);
     if (!list) {
         PyErr_WriteUnraisable(NULL);
-        return 0;
+        return;
     }
-    Py_ssize_t count = 0;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
         TaskletObject *t = (TaskletObject *)PyList_GET_ITEM(list, i);
         if (t == th->main || t->core.sched != &th->sched)
             continue;
         orphan(th, t);
-        count++;
     }
     Py_DECREF(list);
-    return count;
+}
+
+void gosp_thread_left(gosp_thread *th)
+{
+    if (--th->members == 0 && th->goes_with_last)
+        PyMem_Free(th);
 }
 
 /* At the end of the interpreter tasklets stay as they are; only the thread state goes. */
@@ -359,6 +363,7 @@ static void cut_all(gosp_thread *th)
     }
     Py_DECREF(list);
 }
+
 enum { ORPHAN_ROUNDS = 10 };
 
 static void end_thread(PyObject *capsule)
@@ -383,9 +388,8 @@ static void end_thread(PyObject *capsule)
         gosp_thread_kill_all(th);
     orphan_all(th);
     gos_pool_forget(&th->sched);
-    Py_ssize_t left = 1;
-    for (int i = 0; i < ORPHAN_ROUNDS && left; i++)
-        left = orphan_all(th); /* the last look finds none, and nothing runs between that and what follows */
+    for (int i = 0; i < ORPHAN_ROUNDS && th->members > 1; i++)
+        orphan_all(th); /* nothing runs between finding only main left and what follows */
     orphan(th, th->main);
     gos_poll_end(&th->sched);
     gosp_ticker_forget(th);
@@ -407,12 +411,12 @@ static void end_thread(PyObject *capsule)
         Py_DECREF(main); /* the ring's reference */
     }
     Py_DECREF(main);
-    th->ended = left != 0;
-    if (!left) { /* else somebody still has it for his thread */
-        if (here)
-            gos_sched_fini(&th->sched);
-        PyMem_Free(th);
-    }
+    th->ended = 1;
+    if (here && !th->members) /* else somebody may still look at it: one that is being freed, or that came too late */
+        gos_sched_fini(&th->sched);
+    th->goes_with_last = 1;
+    th->members++;
+    gosp_thread_left(th);
     PyErr_Restore(type, value, traceback);
 }
 
@@ -442,6 +446,7 @@ static gosp_thread *thread_new(PyThreadState *ts)
     main->core.flags |= GOSP_HAS_STATE;
     gosp_state_start(&main->state, ts);
     th->main = main;
+    th->members = 1;
     th->ts = ts;
     th->thread_id = ts->thread_id;
     th->usual_flags = GOSP_HAS_STATE;

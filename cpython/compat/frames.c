@@ -13,6 +13,8 @@
 #include <dlfcn.h>
 #include <link.h>
 
+#include <opcode.h>
+
 #include "frame.h"
 #undef Py_BUILD_CORE
 
@@ -108,6 +110,24 @@ void gosp_frames_note_function(gosp_state *st, PyThreadState *ts, void *meth, Py
     if (called_from(running_frame(ts), args, nargs) &&
         ((!base[-2] && is_function(base[-1], meth)) || (!base[-1] && is_function(base[-2], meth))))
         st->eval_top = base + nargs;
+}
+
+/* The instruction has put __exit__ in the manager's place (3.11), or holds it in a variable and has dropped the manager,
+ * whose word is stale then. Nothing but iterators and the like is below. */
+int gosp_frames_note_with(gosp_state *st, PyThreadState *ts, PyObject *manager, PyObject *exit)
+{
+    const int exit_in_place = PY_VERSION_HEX < 0x030C0000;
+    frame *f = running_frame(ts);
+    st->eval_top = NULL;
+    if (!f || *(const uint8_t *)INSTRUCTION_OF(f) != BEFORE_WITH)
+        return 0;
+    for (PyObject **at = stack_begin(f); at < stack_end(f); at++) {
+        if (*at == (exit_in_place ? exit : manager)) {
+            st->eval_top = at + exit_in_place;
+            return 1;
+        }
+    }
+    return 0;
 }
 
 static const char *eval_begin, *eval_end;

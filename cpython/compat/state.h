@@ -186,6 +186,8 @@ size_t gosp_code_words(PyObject *code);
 void gosp_frames_note_method(gosp_state *st, PyThreadState *ts, PyObject *self, PyObject *const *args, Py_ssize_t nargs);
 void gosp_frames_note_function(gosp_state *st, PyThreadState *ts, void *meth, PyObject *const *args, Py_ssize_t nargs);
 void gosp_frames_note_iteration(gosp_state *st, PyThreadState *ts, PyObject *self, const void *caller);
+/* A with statement has looked up both methods of manager, and called __enter__. 1 if that is so. */
+int gosp_frames_note_with(gosp_state *st, PyThreadState *ts, PyObject *manager, PyObject *exit);
 #else
 #define gosp_frames_note_method(st, ts, self, args, nargs) ((void)(ts))
 #define gosp_frames_note_function(st, ts, meth, args, nargs) ((void)(ts))

@@ -127,7 +127,9 @@ static PyObject *barrier_wait(PyObject *op, PyObject *const *args, Py_ssize_t na
         return NULL;
     if (!self->action)
         gosp_sync_note(th, op, args, nargs, kwnames);
-    return wait_until(self, deadline);
+    PyObject *index = wait_until(self, deadline);
+    gosp_sync_note_over(th);
+    return index;
 }
 
 static PyObject *barrier_reset(PyObject *op, PyObject *unused)

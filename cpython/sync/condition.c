@@ -255,6 +255,7 @@ static PyObject *condition_wait(PyObject *op, PyObject *const *args, Py_ssize_t 
         return NULL;
     gosp_sync_note(th, op, args, nargs, kwnames);
     int rc = condition_wait_until(th, (ConditionObject *)op, deadline);
+    gosp_sync_note_over(th);
     return rc < 0 ? NULL : PyBool_FromLong(rc);
 }
 
@@ -265,22 +266,22 @@ static PyObject *condition_wait_for(PyObject *op, PyObject *const *args, Py_ssiz
     int64_t deadline = GOS_FOREVER;
     if (gosp_parse(args, nargs, kwnames, "wait_for", names, 2, 1, given) < 0 || gosp_sync_deadline(given[1], &deadline) < 0)
         return NULL;
-    PyObject *predicate = Py_NewRef(given[0]);
     for (;;) {
-        PyObject *result = PyObject_CallNoArgs(predicate);
+        PyObject *result = PyObject_CallNoArgs(given[0]);
         int truth = result ? PyObject_IsTrue(result) : -1;
         if (truth < 0)
             Py_CLEAR(result);
-        if (truth || deadline == 0 || (deadline != GOS_FOREVER && gos_now() >= deadline)) {
-            Py_DECREF(predicate);
+        if (truth || deadline == 0 || (deadline != GOS_FOREVER && gos_now() >= deadline))
             return result;
-        }
         Py_DECREF(result);
         gosp_thread *th = enter_owned((ConditionObject *)op, "cannot wait on un-acquired lock");
-        if (!th || condition_wait_until(th, (ConditionObject *)op, deadline) < 0) {
-            Py_DECREF(predicate);
+        if (!th)
             return NULL;
-        }
+        gosp_sync_note(th, op, args, nargs, kwnames);
+        int rc = condition_wait_until(th, (ConditionObject *)op, deadline);
+        gosp_sync_note_over(th);
+        if (rc < 0)
+            return NULL;
     }
 }
 
@@ -295,47 +296,61 @@ static PyObject *call_lock(PyObject *op, const char *method, PyObject *const *ar
     return result;
 }
 
+static inline int is_own_rlock(ConditionObject *self)
+{
+    return self->lock && self->kind == OWN_RLOCK;
+}
+
+static inline int is_own_lock(ConditionObject *self)
+{
+    return self->lock && self->kind == OWN_LOCK;
+}
+
 static PyObject *condition_acquire(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    ConditionObject *self = (ConditionObject *)op;
+    if (GOSP_LIKELY(is_own_rlock(self) && !nargs && !kwnames))
+        return gosp_rlock_enter(self->lock, NULL);
     return call_lock(op, "acquire", args, nargs, kwnames);
+}
+
+/* Once, or the last of several times. 0: no, it is for its own method. */
+static inline int release_at_once(ConditionObject *self)
+{
+    if (is_own_rlock(self)) {
+        RLockObject *lock = (RLockObject *)self->lock;
+        gosp_thread *th = lock->count == 1 ? gosp_thread_current() : NULL;
+        if (!th || lock->owner != th->sched.current)
+            return 0;
+        gosp_rlock_pass_on(lock);
+        return 1;
+    }
+    if (!is_own_lock(self) || !((LockObject *)self->lock)->locked)
+        return 0;
+    gosp_lock_pass_on((LockObject *)self->lock);
+    return 1;
 }
 
 static PyObject *condition_release(PyObject *op, PyObject *unused)
 {
     (void)unused;
+    if (GOSP_LIKELY(release_at_once((ConditionObject *)op)))
+        Py_RETURN_NONE;
     return call_lock(op, "release", NULL, 0, NULL);
 }
 
-static PyObject *condition_enter(PyObject *op, PyObject *unused)
+static PyObject *condition_enter(PyObject *op, PyObject *bound)
 {
-    (void)unused;
     ConditionObject *self = (ConditionObject *)op;
-    if (self->lock && self->kind == OWN_RLOCK) {
-        RLockObject *lock = (RLockObject *)self->lock;
-        gosp_thread *th = gosp_thread_current();
-        if (!th)
-            return NULL;
-        if (lock->owner != th->sched.current)
-            return gosp_rlock_acquire(th, lock, 1, GOS_FOREVER) < 0 ? NULL : Py_NewRef(Py_True);
-    } else if (self->lock && self->kind == OWN_LOCK) {
-        return gosp_lock_acquire((LockObject *)self->lock, GOS_FOREVER) < 0 ? NULL : Py_NewRef(Py_True);
-    }
-    return call_lock(op, "__enter__", NULL, 0, NULL);
+    if (GOSP_LIKELY(is_own_rlock(self)))
+        return gosp_rlock_enter(self->lock, bound);
+    return is_own_lock(self) ? gosp_lock_enter(self->lock, bound) : call_lock(op, "__enter__", NULL, 0, NULL);
 }
 
 static PyObject *condition_exit(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
-    ConditionObject *self = (ConditionObject *)op;
-    RLockObject *lock = (RLockObject *)self->lock;
-    if (lock && self->kind == OWN_RLOCK && lock->count == 1) {
-        gosp_thread *th = gosp_thread_current();
-        if (!th)
-            return NULL;
-        if (lock->owner == th->sched.current) {
-            gosp_rlock_pass_on(lock);
-            Py_RETURN_NONE;
-        }
-    }
+    if (GOSP_LIKELY(release_at_once((ConditionObject *)op)))
+        Py_RETURN_NONE;
     return call_lock(op, "__exit__", args, nargs, NULL);
 }
 
@@ -497,5 +512,5 @@ static PyType_Spec condition_spec = {
 int gosp_condition_init(PyObject *module)
 {
     gosp_sync.condition = gosp_sync_type(module, &condition_spec, NULL, condition_call);
-    return gosp_sync.condition ? 0 : -1;
+    return gosp_sync.condition ? gosp_sync_add_with(gosp_sync.condition) : -1;
 }

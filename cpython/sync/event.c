@@ -42,11 +42,12 @@ static PyObject *event_wait(PyObject *op, PyObject *const *args, Py_ssize_t narg
     gosp_thread *th = gosp_thread_current();
     if (!th)
         return NULL;
-    gosp_sync_note(th, op, args, nargs, kwnames);
     gosp_wait *w = gosp_wait_new(th, &((SyncObject *)op)->line, op);
     if (!w)
         return NULL;
+    gosp_sync_note(th, op, args, nargs, kwnames);
     int rc = gosp_wait_for(th, w, deadline);
+    gosp_sync_note_over(th);
     gosp_wait_free(w);
     return rc < 0 ? NULL : PyBool_FromLong(rc);
 }

@@ -83,13 +83,24 @@ static PyObject *lock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t 
         return NULL;
     gosp_sync_note(th, self, args, nargs, kwnames);
     int rc = wait_for_lock(lock, deadline);
+    gosp_sync_note_over(th);
     return rc < 0 ? NULL : PyBool_FromLong(rc);
 }
 
-static PyObject *lock_enter(PyObject *self, PyObject *unused)
+PyObject *gosp_lock_enter(PyObject *self, PyObject *bound)
 {
-    (void)unused;
-    return gosp_lock_acquire((LockObject *)self, GOS_FOREVER) < 0 ? NULL : Py_NewRef(Py_True);
+    LockObject *lock = (LockObject *)self;
+    if (GOSP_LIKELY(!lock->locked)) {
+        lock->locked = 1;
+        Py_RETURN_TRUE;
+    }
+    gosp_thread *th = gosp_thread_current();
+    if (!th)
+        return NULL;
+    gosp_sync_note_with(th, bound);
+    int rc = wait_for_lock(lock, GOS_FOREVER);
+    gosp_sync_note_over(th);
+    return rc < 0 ? NULL : Py_NewRef(Py_True);
 }
 
 static PyObject *lock_release(PyObject *self, PyObject *unused)
@@ -143,7 +154,7 @@ static PyMethodDef lock_methods[] = {
      "Hand it over to the first in line, or unlock it. The caller goes on. Any tasklet of any thread may do so.\n"
      "RuntimeError if it is not locked. (threading.Lock)"},
     {"locked", lock_locked, METH_NOARGS, "locked($self, /)\n--\n\nWhether somebody holds it. (threading.Lock)"},
-    {"__enter__", lock_enter, METH_NOARGS, "__enter__($self, /)\n--\n\nacquire()"},
+    {"__enter__", gosp_lock_enter, METH_NOARGS, "__enter__($self, /)\n--\n\nacquire()"},
     {"__exit__", (PyCFunction)(void (*)(void))lock_exit, METH_FASTCALL, "__exit__($self, /, *exc_info)\n--\n\nrelease()"},
     {"_at_fork_reinit", lock_reinit, METH_NOARGS, "_at_fork_reinit($self, /)\n--\n\nUnlock it; nobody waits any more."},
     {NULL},
@@ -176,5 +187,5 @@ static PyObject *lock_call(PyObject *type, PyObject *const *args, size_t nargsf,
 int gosp_lock_init(PyObject *module)
 {
     gosp_sync.lock = gosp_sync_type(module, &lock_spec, NULL, lock_call);
-    return gosp_sync.lock ? 0 : -1;
+    return gosp_sync.lock ? gosp_sync_add_with(gosp_sync.lock) : -1;
 }

@@ -27,14 +27,22 @@ static void note(QueueObject *self, PyObject *const *args, Py_ssize_t nargs, PyO
         gosp_sync_note(th, (PyObject *)self, args, nargs, kwnames);
 }
 
+static PyObject *noted(PyObject *result)
+{
+    if (gosp_self)
+        gosp_sync_note_over(gosp_self);
+    return result;
+}
+
 PyObject *gosp_queue_method_put(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     static const char *const names[] = {"item", "block", "timeout"};
     QueueObject *self = (QueueObject *)op;
     if (GOSP_LIKELY(nargs == 1 && !kwnames)) {
-        if (GOSP_UNLIKELY(self->maxsize > 0 && self->stored >= self->maxsize))
-            note(self, args, nargs, kwnames);
-        return gosp_queue_put(self, args[0], GOS_FOREVER);
+        if (GOSP_LIKELY(self->maxsize <= 0 || self->stored < self->maxsize))
+            return gosp_queue_put(self, args[0], GOS_FOREVER);
+        note(self, args, nargs, kwnames);
+        return noted(gosp_queue_put(self, args[0], GOS_FOREVER));
     }
     PyObject *given[3] = {NULL, Py_True, Py_None};
     int64_t deadline = GOS_FOREVER;
@@ -43,7 +51,7 @@ PyObject *gosp_queue_method_put(PyObject *op, PyObject *const *args, Py_ssize_t 
     if (self->maxsize > 0 && deadline_of(given[1], given[2], &deadline) < 0) /* else it is not looked at */
         return NULL;
     note(self, args, nargs, kwnames);
-    return gosp_queue_put(self, given[0], deadline);
+    return noted(gosp_queue_put(self, given[0], deadline));
 }
 
 PyObject *gosp_queue_method_get(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -55,9 +63,10 @@ PyObject *gosp_queue_method_get(PyObject *op, PyObject *const *args, Py_ssize_t 
     if (GOSP_UNLIKELY(nargs || kwnames) && (gosp_parse(args, nargs, kwnames, "get", names, 2, 0, given) < 0 ||
                                             deadline_of(given[0], given[1], &deadline) < 0))
         return NULL;
-    if (!self->stored)
-        note(self, args, nargs, kwnames);
-    return gosp_queue_get(self, deadline);
+    if (GOSP_LIKELY(self->stored > 0))
+        return gosp_queue_get(self, deadline);
+    note(self, args, nargs, kwnames);
+    return noted(gosp_queue_get(self, deadline));
 }
 
 PyObject *gosp_queue_method_get_nowait(PyObject *op, PyObject *unused)
@@ -96,10 +105,12 @@ static PyObject *queue_task_done(PyObject *op, PyObject *unused)
     return gosp_queue_task_done((QueueObject *)op) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
-static PyObject *queue_join(PyObject *op, PyObject *unused)
+static PyObject *queue_join(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    (void)unused;
-    return gosp_queue_join((QueueObject *)op) < 0 ? NULL : Py_NewRef(Py_None);
+    if (gosp_parse(args, nargs, kwnames, "join", NULL, 0, 0, NULL) < 0)
+        return NULL;
+    note((QueueObject *)op, args, nargs, kwnames); /* for its sake the arguments: they tell where the caller's stack ends */
+    return noted(gosp_queue_join((QueueObject *)op) < 0 ? NULL : Py_NewRef(Py_None));
 }
 
 static PyObject *queue_shutdown(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -188,7 +199,7 @@ static PyMethodDef queue_methods[] = {
     {"full", queue_full, METH_NOARGS, "full($self, /)\n--\n\nWhether put() would wait. (queue.Queue)"},
     {"task_done", queue_task_done, METH_NOARGS,
      "task_done($self, /)\n--\n\nOne of the items that were put in is done with; see join(). (queue.Queue)"},
-    {"join", queue_join, METH_NOARGS,
+    {"join", (PyCFunction)(void (*)(void))queue_join, METH_FASTCALL | METH_KEYWORDS,
      "join($self, /)\n--\n\nWait until each item that was put in has had its task_done(). (queue.Queue)"},
     {"shutdown", (PyCFunction)(void (*)(void))queue_shutdown, METH_FASTCALL | METH_KEYWORDS,
      "shutdown($self, immediate=False)\n--\n\n"

@@ -47,7 +47,7 @@ void gosp_rlock_pass_on(RLockObject *self)
 
 /* ---- methods ---- */
 
-static int acquire_again(RLockObject *self)
+int gosp_rlock_acquire_again(RLockObject *self)
 {
     if (GOSP_UNLIKELY(self->count == PY_SSIZE_T_MAX)) {
         PyErr_SetString(PyExc_OverflowError, "lock acquired too often");
@@ -67,21 +67,26 @@ static PyObject *rlock_acquire(PyObject *op, PyObject *const *args, Py_ssize_t n
     if (!th)
         return NULL;
     if (self->owner == th->sched.current)
-        return acquire_again(self) < 0 ? NULL : Py_NewRef(Py_True);
+        return gosp_rlock_acquire_again(self) < 0 ? NULL : Py_NewRef(Py_True);
     if (self->owner)
         gosp_sync_note(th, op, args, nargs, kwnames);
     int rc = gosp_rlock_acquire(th, self, 1, deadline);
+    gosp_sync_note_over(th);
     return rc < 0 ? NULL : PyBool_FromLong(rc);
 }
 
-static PyObject *rlock_enter(PyObject *op, PyObject *unused)
+PyObject *gosp_rlock_enter(PyObject *op, PyObject *bound)
 {
-    (void)unused;
     RLockObject *self = (RLockObject *)op;
     gosp_thread *th = gosp_thread_current();
     if (!th)
         return NULL;
-    int rc = self->owner == th->sched.current ? acquire_again(self) : gosp_rlock_acquire(th, self, 1, GOS_FOREVER);
+    if (self->owner == th->sched.current)
+        return gosp_rlock_acquire_again(self) < 0 ? NULL : Py_NewRef(Py_True);
+    if (self->owner)
+        gosp_sync_note_with(th, bound);
+    int rc = gosp_rlock_acquire(th, self, 1, GOS_FOREVER);
+    gosp_sync_note_over(th);
     return rc < 0 ? NULL : Py_NewRef(Py_True);
 }
 
@@ -191,7 +196,7 @@ static PyMethodDef rlock_methods[] = {
      "Undo one acquire(); after the first one's, hand it over to the first in line. RuntimeError if the current tasklet\n"
      "does not hold it. (threading.RLock)"},
     {"locked", rlock_locked, METH_NOARGS, "locked($self, /)\n--\n\nWhether somebody holds it. (threading.RLock of 3.14)"},
-    {"__enter__", rlock_enter, METH_NOARGS, "__enter__($self, /)\n--\n\nacquire()"},
+    {"__enter__", gosp_rlock_enter, METH_NOARGS, "__enter__($self, /)\n--\n\nacquire()"},
     {"__exit__", (PyCFunction)(void (*)(void))rlock_exit, METH_FASTCALL, "__exit__($self, /, *exc_info)\n--\n\nrelease()"},
     {"_is_owned", rlock_is_owned, METH_NOARGS, "_is_owned($self, /)\n--\n\nWhether the current tasklet holds it."},
     {"_recursion_count", rlock_recursion_count, METH_NOARGS,
@@ -252,5 +257,5 @@ static PyObject *rlock_call(PyObject *type, PyObject *const *args, size_t nargsf
 int gosp_rlock_init(PyObject *module)
 {
     gosp_sync.rlock = gosp_sync_type(module, &rlock_spec, NULL, rlock_call);
-    return gosp_sync.rlock ? 0 : -1;
+    return gosp_sync.rlock ? gosp_sync_add_with(gosp_sync.rlock) : -1;
 }

@@ -66,18 +66,24 @@ static PyObject *semaphore_acquire(PyObject *op, PyObject *const *args, Py_ssize
         return NULL;
     gosp_sync_note(th, op, args, nargs, kwnames);
     int rc = wait_for_permit(self, deadline);
+    gosp_sync_note_over(th);
     return rc < 0 ? NULL : PyBool_FromLong(rc);
 }
 
-static PyObject *semaphore_enter(PyObject *op, PyObject *unused)
+static PyObject *semaphore_enter(PyObject *op, PyObject *bound)
 {
-    (void)unused;
     SemaphoreObject *self = (SemaphoreObject *)op;
-    if (GOSP_LIKELY(self->value > 0))
+    if (GOSP_LIKELY(self->value > 0)) {
         self->value--;
-    else if (wait_for_permit(self, GOS_FOREVER) < 0)
+        Py_RETURN_TRUE;
+    }
+    gosp_thread *th = gosp_thread_current();
+    if (!th)
         return NULL;
-    Py_RETURN_TRUE;
+    gosp_sync_note_with(th, bound);
+    int rc = wait_for_permit(self, GOS_FOREVER);
+    gosp_sync_note_over(th);
+    return rc < 0 ? NULL : Py_NewRef(Py_True);
 }
 
 static int release_many(SemaphoreObject *self, Py_ssize_t n)
@@ -230,7 +236,7 @@ static PyType_Spec bounded_spec = {
 int gosp_semaphore_init(PyObject *module)
 {
     gosp_sync.semaphore = gosp_sync_type(module, &semaphore_spec, NULL, semaphore_call);
-    if (!gosp_sync.semaphore)
+    if (!gosp_sync.semaphore || gosp_sync_add_with(gosp_sync.semaphore) < 0)
         return -1;
     gosp_sync.bounded = gosp_sync_type(module, &bounded_spec, gosp_sync.semaphore, semaphore_call);
     return gosp_sync.bounded ? 0 : -1;

@@ -67,6 +67,15 @@ PyObject *gosp_sync_waited_for(const TaskletObject *t)
     return w ? w->on : NULL;
 }
 
+int gosp_sync_visit_wait(const TaskletObject *t, visitproc visit, void *arg)
+{
+    gosp_wait *w = wait_of(&t->core);
+    if (!w)
+        return 0;
+    Py_VISIT(w->on);
+    return w->with ? gosp_sync_visit_with(w->with, visit, arg) : 0;
+}
+
 /* ---- lines ---- */
 
 void gosp_line_append(gosp_line *line, gosp_wait *w)
@@ -166,6 +175,8 @@ void gosp_clear_register(gosp_thread *th)
 int gosp_wait_for(gosp_thread *th, gosp_wait *w, int64_t deadline_ns)
 {
     TaskletObject *cur = gosp_current(th);
+    w->with = th->entering; /* before anything else can run */
+    th->entering = NULL;
     if (GOSP_UNLIKELY(w->granted))
         return 1;
     if (GOSP_UNLIKELY(cur->core.value != NULL))

@@ -1,5 +1,6 @@
 """gossamer.sync: locks, conditions, semaphores and events between tasklets; with threads, see test_sync_threads.py."""
 
+import contextlib
 import gc
 import os
 import random
@@ -514,6 +515,107 @@ def test_blocked_garbage_is_collected(kind):
     assert ended == [kind]
     gc.collect()
     assert gone() is None
+
+
+ENTERED = {
+    "Lock": sync.Lock,
+    "RLock": sync.RLock,
+    "Semaphore": lambda: sync.Semaphore(1),
+    "BoundedSemaphore": lambda: sync.BoundedSemaphore(1),
+    "Condition": sync.Condition,
+    "Condition of a Lock": lambda: sync.Condition(sync.Lock()),
+}
+
+
+@pytest.mark.parametrize("kind", ENTERED)
+def test_blocked_garbage_in_a_with_statement_is_collected(kind):
+    ended = []
+
+    def body(thing, others):
+        try:
+            for other in others:
+                with other, thing as answer:  # the collector has to find the end of the value stack
+                    ended.append(answer)
+        finally:
+            ended.append(kind)
+
+    def begin():
+        thing = ENTERED[kind]()
+        gossamer.spawn(thing.acquire).join()
+        t = gossamer.spawn(body, thing, [sync.Lock()])
+        stackless.run()
+        assert t.blocked
+        gc.collect()
+        gc.collect()
+        assert t.blocked
+        return weakref.ref(thing)
+
+    gone = begin()
+    assert not ended
+    gc.collect()
+    assert ended == [kind]
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize("kind", ["wait_for", "join"])
+def test_blocked_garbage_in_calls_that_wait_more_than_once_is_collected(kind):
+    ended = []
+
+    def waits(condition):
+        with condition:
+            condition.wait_for(lambda: False)
+
+    def joins(queue):
+        queue.put(1)
+        queue.join()
+
+    def body(thing):
+        try:
+            (waits if kind == "wait_for" else joins)(thing)
+        finally:
+            ended.append(kind)
+
+    def begin():
+        thing = sync.Condition() if kind == "wait_for" else sync.Queue()
+        t = gossamer.spawn(body, thing)
+        stackless.run()
+        assert t.blocked
+        return weakref.ref(thing)
+
+    gone = begin()
+    assert not ended
+    gc.collect()
+    assert ended == [kind]
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize("kind", ENTERED)
+def test_methods_of_with_statements_are_like_others(kind):
+    thing = ENTERED[kind]()
+    enter, leave = thing.__enter__, thing.__exit__
+    assert enter() is True and leave(None, None, None) is None
+    assert enter.__name__ == "__enter__" and enter.__self__ is thing and enter.__doc__ and leave.__doc__
+    assert enter == thing.__enter__ and hash(enter) == hash(thing.__enter__) and enter != leave and enter != ENTERED[kind]().__enter__
+    assert "method" in repr(enter)
+    cls = type(thing)
+    assert cls.__enter__(thing) is True and cls.__exit__(thing, None, None, None) is None
+    with pytest.raises(TypeError):
+        enter(1)
+    with pytest.raises(TypeError):
+        leave(None, None, None, a=1)
+    with pytest.raises(TypeError):
+        cls.__enter__(object())
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(thing)
+
+    class Sub(cls):
+        def __enter__(self):
+            return "sub", super().__enter__()
+
+    with Sub() as answer:
+        assert answer == ("sub", True)
 
 
 @pytest.mark.parametrize("kind", KINDS)
