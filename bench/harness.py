@@ -25,7 +25,7 @@ def rss_bytes():
     raise OSError("no Rss line in /proc/self/smaps_rollup: a Linux kernel 4.14 or later is needed")
 
 
-def short_rounds(work, per, budget_s, start=1):
+def short_rounds(work, per, budget_s, start=1, now=now):
     """Best and median time of one operation. work(n) does n * per of them.
 
     n doubles until a round is long enough, then rounds repeat until the budget

@@ -11,9 +11,11 @@ import importlib
 import json
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import crossing
 import deep
 import harness
 import slices
@@ -21,6 +23,8 @@ import syncs
 
 WORKLOADS = "W1 W2a W2a0 W2b W3 W3all W4 W5 Tatomic " + " ".join(f"W6-{name}" for name in deep.WAYS) + " calls "
 WORKLOADS += " ".join(f"S-{name}" for name in syncs.WORK) + " " + " ".join(f"L-{name}" for name in slices.WORK)
+WORKLOADS += " wake leaving "
+WORKLOADS += " ".join(f"X-{name}" for name in crossing.WORK) + " X2-messages"
 
 
 def measure(peer, args):
@@ -47,6 +51,15 @@ def measure(peer, args):
         return harness.short_rounds(syncs.work(name[2:], args.peer), 1, args.budget, start=64)
     if name.startswith("L-") and name[2:] in slices.WORK:
         return slices.measure(name[2:], peer, args.budget)
+    if name.startswith("X-") and name[2:] in crossing.WORK:
+        return harness.short_rounds(crossing.WORK[name[2:]](args.peer), crossing.PER.get(name[2:], 1), args.budget, start=64)
+    if name == "X2-messages":
+        crossing.use_all_cores()
+        return harness.short_rounds(crossing.round_trips(args.peer), 2, args.budget, start=64, now=time.monotonic_ns)
+    if name == "wake":
+        return crossing.wake_up(args.peer, args.budget, timeout=100)
+    if name == "leaving":
+        return harness.short_rounds(crossing.leaving(args.units), args.units, args.budget)
     if name == "calls":
         return harness.short_rounds(deep.calls(args.peer == "gossamer"), 1, args.budget, start=4096)
     if name.startswith("W6-") and name[3:] in deep.WAYS:
@@ -58,8 +71,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("peer", help="gossamer, greenlet, tealet, asyncio or threading; plain: CPython alone (calls)")
     parser.add_argument("workload", help=WORKLOADS)
-    parser.add_argument("--budget", type=float, default=0.5, help="seconds of short rounds (W1 W2 W3 W5 T calls)")
-    parser.add_argument("--units", type=int, default=2, help="how many take part (W1, W5)")
+    parser.add_argument("--budget", type=float, default=0.5, help="seconds of short rounds (W1 W2 W3 W5 T S X wake leaving calls)")
+    parser.add_argument("--units", type=int, default=2, help="how many take part (W1, W5, leaving)")
     parser.add_argument("--n", type=int, default=100_000, help="how many in all (W3all, W4)")
     parser.add_argument("--depth", type=int, default=1, choices=(1, 5), help="Python call depth of the blocked (W4)")
     parser.add_argument("--stack", type=int, default=64, help="KiB of stack of the thread (W6)")

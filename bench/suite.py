@@ -86,6 +86,7 @@ THREAD_ROWS = [
         peers=("gossamer", "threading")),
     *(Row(f"T-{name}", title, unit, f"S-{name}", FAST, FAST_QUICK, peers=("gossamer", "threading")) for name, title, unit in (
         ("condition", "Condition: with, notify, nobody waits", "ns a pair"),
+        ("condition-calls", "Condition: acquire, notify, release by calls, nobody waits", "ns for the three"),
         ("event", "Event: set, clear", "ns a pair"),
         ("semaphore", "Semaphore: acquire, release", "ns a pair"),
         ("queue", "Queue: put, get", "ns a pair"),
@@ -93,6 +94,20 @@ THREAD_ROWS = [
         ("threads", "two Semaphores between two threads, there and back: CPU time of both", "ns a round trip"),
     )),
     Row("T-tasklets", "the same between two tasklets", "ns a round trip", "S-tasklets", FAST, FAST_QUICK, peers=("gossamer",)),
+    Row("T-message", "from thread to thread and back: two channels; two queue.SimpleQueue", "ns a message", "X-messages",
+        FAST, FAST_QUICK, peers=("gossamer", "threading")),
+    Row("T-message-2", "the same on two cores, by the clock", "ns a message", "X2-messages", FAST, FAST_QUICK,
+        peers=("gossamer", "threading")),
+    Row("T-rendezvous", "one way between two threads: a channel without buffer; queue.Queue(1)", "ns a message",
+        "X-rendezvous", FAST, FAST_QUICK, peers=("gossamer", "threading")),
+    Row("T-buffered", "one way between two threads, SimpleQueue: the sender never waits", "ns a message", "X-buffered",
+        FAST, FAST_QUICK, peers=("gossamer", "threading")),
+    Row("T-wake", "Event: from set() to the end of a timed wait that has slept, by the clock", "ns (median)", "wake",
+        FAST, FAST_QUICK, peers=("gossamer", "threading")),
+    Row("T-calls", "call_async; loop.run_in_executor; concurrent.futures: a call on a worker thread", "ns a call", "X-calls",
+        FAST, FAST_QUICK, peers=("gossamer", "asyncio", "threading")),
+    *(Row(f"T-leave-{n}", f"{n:,} tasklets begin to wait for a Lock, and are killed in another order", "ns each", "leaving",
+          FAST, FAST_QUICK, peers=("gossamer",), units=n) for n in (100, 10_000)),
 ]  # fmt: skip
 
 # Time limits: beside the same without (W1 for the first).

@@ -23,6 +23,18 @@ def condition(locks, queues):
     return work
 
 
+def condition_calls(locks, queues):
+    c = locks.Condition()
+
+    def work(n):
+        for _ in range(n):
+            c.acquire()
+            c.notify()
+            c.release()
+
+    return work
+
+
 def event(locks, queues):
     e = locks.Event()
 
@@ -104,7 +116,7 @@ def tasklets(locks, queues):
     return work
 
 
-WORK = {"condition": condition, "event": event, "semaphore": semaphore, "queue": a_queue, "making": making, "threads": threads,
+WORK = {"condition": condition, "condition-calls": condition_calls, "event": event, "semaphore": semaphore, "queue": a_queue, "making": making, "threads": threads,
         "tasklets": tasklets}  # fmt: skip
 
 
