@@ -3,7 +3,8 @@
  * Most threads just wait at their bell. The one that runs signal handlers must not overlook a signal that comes when it
  * has looked for the last time and does not sleep yet, nor one that another thread's C handler takes. CPython writes a
  * byte to a descriptor for each, if it is told one; so that thread waits in poll() with that descriptor beside its bell.
- * As this costs a little more, and partners answer soon, it does so only when it has waited at the bell for a moment.
+ * As this costs a little more, and partners answer soon, it does so only when it has waited at the bell for a moment,
+ * and not while tasklets of it wait for descriptors.
  * Locking: the GIL; all of it belongs to the main thread.
  */
 #include "gosp.h"
@@ -36,10 +37,15 @@ static void close_all(void)
     }
 }
 
-static int open_all(void)
+static int open_all(gos_bell *bell)
 {
-    if (own.pid == getpid())
+    if (own.pid == getpid()) {
+        if (bell->fd < 0)
+            bell->fd = own.bell;
         return 0;
+    }
+    if (bell->fd == own.bell) /* else it is a poller's */
+        bell->fd = -1;
     close_all();
     PyObject *module = own.set_wakeup_fd ? NULL : PyImport_ImportModule("_signal");
     if (module)
@@ -55,6 +61,8 @@ static int open_all(void)
         return -1;
     }
     own.pid = getpid();
+    if (bell->fd < 0)
+        bell->fd = own.bell;
     return 0;
 }
 
@@ -100,8 +108,6 @@ static void poll_until(gos_bell *bell, int64_t deadline_ns)
 static int sleep_for_signals(gosp_thread *th, int64_t deadline_ns)
 {
     gos_bell *bell = &th->sched.bell;
-    if (bell->fd < 0)
-        bell->fd = own.bell;
     int others = write_signals_to(own.pipe[1]);
     int rc = PyErr_CheckSignals(); /* those that came before; from here on they go to the pipe */
     int still = write_signals_to(own.pipe[1]);
@@ -136,6 +142,12 @@ static void sleep_at_bell(gos_sched *s, int64_t deadline_ns)
     Py_END_ALLOW_THREADS
 }
 
+/* Then it sleeps in the poller, where only a signal that comes while it does so ends the sleep. */
+static int waits_for_descriptors(gos_sched *s)
+{
+    return s->poller && s->poller_calls->waits(s);
+}
+
 int gosp_doze(gosp_thread *th, int64_t deadline_ns)
 {
     int64_t moment = gos_now() + moment_ns;
@@ -149,7 +161,7 @@ int gosp_doze(gosp_thread *th, int64_t deadline_ns)
         return 0;
     }
     th->sleeps_long = 0;
-    if (open_all() < 0) { /* no descriptors left */
+    if (waits_for_descriptors(&th->sched) || open_all(&th->sched.bell) < 0) {
         sleep_at_bell(&th->sched, deadline_ns);
         return 0;
     }

@@ -265,10 +265,16 @@ static void attend(gos_sched *s)
         deliver(p, p->gathered[i].fd, p->gathered[i].events);
 }
 
+static int waits(const gos_sched *s)
+{
+    const gos_poller *p = s->poller;
+    return p->backend && __atomic_load_n(&p->waits, __ATOMIC_RELAXED);
+}
+
 static void doze(gos_sched *s, int64_t deadline_ns)
 {
     gos_poller *p = s->poller;
-    if (!__atomic_load_n(&p->waits, __ATOMIC_RELAXED) || !p->backend) {
+    if (!waits(s)) {
         gosi_bell_wait(&s->bell, deadline_ns);
         return;
     }
@@ -285,7 +291,7 @@ static void doze(gos_sched *s, int64_t deadline_ns)
     gos_bell_poll_end(&s->bell);
 }
 
-static const struct gos_poller_calls calls = {.attend = attend, .doze = doze};
+static const struct gos_poller_calls calls = {.attend = attend, .doze = doze, .waits = waits};
 
 /* ---- life ---- */
 

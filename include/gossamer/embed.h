@@ -150,6 +150,7 @@ enum gos_attention { GOS_ATTENTION_TIMERS = 1, GOS_ATTENTION_INBOX = 2, GOS_ATTE
 struct gos_poller_calls {
     void (*attend)(gos_sched *s);                    /* at scheduling points, while GOS_ATTENTION_POLLER is set */
     void (*doze)(gos_sched *s, int64_t deadline_ns); /* as gos_sched_doze */
+    int (*waits)(const gos_sched *s);                /* does anybody wait for a descriptor? */
 };
 
 struct gos_slot {
