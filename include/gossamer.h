@@ -53,7 +53,8 @@ extern "C" {
     X(GOS_EBUSY, -15, "still in use")                                                            \
     X(GOS_EHOOK, -16, "a hook of the embedding program reported an error")                       \
     X(GOS_ENOTSUP, -17, "not supported on this machine")                                         \
-    X(GOS_ELIMIT, -18, "the time limit of the tasklet is over")
+    X(GOS_ELIMIT, -18, "the time limit of the tasklet is over")                                  \
+    X(GOS_EIO, -19, "a file could not be read or written")
 
 enum gos_status {
 #define GOS_STATUS_ENUM(name, value, text) name = value,

@@ -33,6 +33,8 @@ int gosi_meet_foreign(gos_sched *s, gos_channel *ch, int direction, void *value)
             return rc;
     }
     gos_tasklet *t = gosi_take_partner(ch, &value);
+    if (GOSI_UNLIKELY(gosi_tracing()))
+        gosi_trace_wake(s, t, direction > 0 ? GOS_CAUSE_RECEIVED : GOS_CAUSE_SENT, ch);
     if (direction < 0)
         s->current->value = value;
     continue_there(s, t);
@@ -49,10 +51,13 @@ int gosi_receive_kept(gos_sched *s, gos_channel *ch)
     if (rc != GOS_OK)
         return rc;
     s->current->value = gosi_buffer_get(ch->buffer);
+    GOSI_TRACE(GOS_TRACE_TAKE, 0, ch, ch->buffer->count, 0);
     if (ch->waiting > 0) {
         void *value = NULL;
         gos_tasklet *t = gosi_take_partner(ch, &value);
         gosi_buffer_put(ch->buffer, value);
+        if (GOSI_UNLIKELY(gosi_tracing()))
+            gosi_trace_wake(s, t, GOS_CAUSE_ROOM, ch);
         continue_there(s, t);
     }
     return GOS_OK;

@@ -80,6 +80,8 @@ static GOSI_INLINE int gosi_meet(gos_sched *s, gos_channel *ch, int direction, v
             return rc;
     }
     gos_tasklet *t = gosi_take_partner(ch, &value);
+    if (GOSI_UNLIKELY(gosi_tracing()))
+        gosi_trace_wake(s, t, direction > 0 ? GOS_CAUSE_RECEIVED : GOS_CAUSE_SENT, ch);
     if (direction < 0)
         cur->value = value;
     if (partner_next) {
@@ -103,6 +105,7 @@ static GOSI_INLINE int gosi_channel_try_hot(gos_sched *s, gos_channel *ch, int d
         return gosi_meet(s, ch, direction, value);
     if (direction > 0 && gosi_buffer_has_room(ch)) {
         gosi_buffer_put(ch->buffer, value);
+        GOSI_TRACE(GOS_TRACE_KEEP, 0, ch, ch->buffer->count, 0);
         return GOS_OK;
     }
     *done = 0;

@@ -17,8 +17,11 @@ static void work(gos_pool *pool, gos_job *job)
     pool->queued--;
     gosi_jobs_append(&pool->running, job);
     job->state = GOSI_JOB_RUNNING;
+    gos_tasklet *task = job->task;
     pthread_mutex_unlock(&pool->lock);
+    GOSI_TRACE(GOS_TRACE_JOB_BEGIN, 0, job, (uintptr_t)task, 0);
     job->run(job);
+    GOSI_TRACE(GOS_TRACE_JOB_END, 0, job, (uintptr_t)task, 0);
     gosi_job_done(pool, job);
     pthread_mutex_lock(&pool->lock);
 }

@@ -84,6 +84,8 @@ void gos_sched_wake(gos_sched *s, gos_tasklet *t, void *value)
     t->place = GOS_NOWHERE;
     t->value = value;
     t->status = GOS_OK;
+    if (GOSI_UNLIKELY(gosi_tracing()))
+        gosi_trace_wake(s, t, GOS_CAUSE_GRANTED, NULL);
     gosi_ring_append(s, t);
 }
 
@@ -110,6 +112,8 @@ void gos_sched_insert(gos_sched *s, gos_tasklet *t)
 {
     if (t->place == GOS_IN_RING)
         return;
+    if (GOSI_UNLIKELY(gosi_tracing()))
+        gosi_trace_wake(s, t, GOS_CAUSE_INSERTED, NULL);
     if (!gos_sched_unlink(s, t, GOS_OK))
         s->hooks->hold(t);
     gosi_ring_append(s, t);
@@ -123,6 +127,8 @@ void gos_sched_insert_next(gos_sched *s, gos_tasklet *t)
         gosi_ring_unlink(s, t); /* its reference stays with the ring */
     else if (!gos_sched_unlink(s, t, GOS_OK))
         s->hooks->hold(t);
+    if (GOSI_UNLIKELY(gosi_tracing()))
+        gosi_trace_wake(s, t, GOS_CAUSE_INSERTED, NULL);
     gosi_ring_link(s, t, s->head ? gosi_ring_next(s->head) : NULL);
 }
 
@@ -160,5 +166,7 @@ void gosi_wake(gos_sched *s, gos_tasklet *t, int status)
 {
     int was_waiting = gos_sched_unlink(s, t, status);
     GOS_CHECK(was_waiting);
+    if (GOSI_UNLIKELY(gosi_tracing()))
+        gosi_trace_wake(NULL, t, GOS_CAUSE_TIME, NULL);
     gosi_ring_append(s, t);
 }

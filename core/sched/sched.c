@@ -65,4 +65,5 @@ void gos_tasklet_init(gos_tasklet *t, gos_sched *s)
 {
     t->sched = s;
     t->slot = &gosi_no_slot;
+    GOSI_TRACE(GOS_TRACE_NEW, 0, t, 0, 0);
 }

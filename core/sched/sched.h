@@ -12,6 +12,7 @@
 
 #include "../base/base.h"
 #include "../stack/stack.h"
+#include "../trace/trace.h"
 #include "gossamer/embed.h"
 
 static inline gos_tasklet *gosi_ring_next(const gos_tasklet *t)
@@ -90,6 +91,8 @@ static GOSI_INLINE int gosi_switch(gos_sched *s, gos_tasklet *to)
     GOS_ASSERT(s->head == to && to != from);
     if (GOSI_UNLIKELY(s->notify != NULL))
         gosi_announce_switch(s, from, to);
+    if (GOSI_UNLIKELY(gosi_tracing()))
+        gosi_trace_switch(s, from, to);
     s->current = to;
     s->switches++;
     s->hooks->swap(from, to);

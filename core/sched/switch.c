@@ -54,7 +54,10 @@ static gos_tasklet *fallback(const gos_sched *s)
 static int idle(gos_sched *s)
 {
     s->trap++; /* the hook may run signal handlers, while the current tasklet is half gone */
+    if (GOSI_UNLIKELY(gosi_tracing()))
+        gosi_trace_idle(s);
     int rc = s->hooks->idle(s, s->timer_count ? gosi_timer_earliest(s) : GOS_FOREVER);
+    GOSI_TRACE(GOS_TRACE_BUSY, 0, NULL, 0, 0);
     s->trap--;
     if (rc == GOS_OK && s->timer_count)
         gosi_timer_fire(s);
@@ -125,6 +128,7 @@ int gosi_stay(gos_sched *s, gos_tasklet *cur, int rc)
     }
     s->head = cur;
     cur->status = GOS_OK;
+    GOSI_TRACE(GOS_TRACE_RESUME, 0, cur, 0, 0);
     return rc;
 }
 
@@ -137,6 +141,7 @@ int gosi_wait_slow(gos_sched *s)
         rc = cur->status;
         cur->status = GOS_OK;
         s->head = cur;
+        GOSI_TRACE(GOS_TRACE_RESUME, 0, cur, 0, 0);
         return rc;
     }
     if (rc == GOS_OK)
@@ -228,6 +233,8 @@ static __attribute__((noinline)) gos_tasklet *succeed(gos_tasklet *t, void *fail
     s->deferred = t; /* the ring's reference; not earlier, since the idle hook may settle */
     if (GOSI_UNLIKELY(s->notify != NULL))
         gosi_announce(s, t, to);
+    if (GOSI_UNLIKELY(gosi_tracing()))
+        gosi_trace_finish(s, t, to);
     s->current = to;
     s->switches++;
     s->hooks->swap(t, to);

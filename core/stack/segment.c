@@ -22,6 +22,7 @@
 #include <sys/mman.h>
 
 #include "stack.h"
+#include "../trace/trace.h"
 
 #ifdef GOS_ASAN
 #include <sanitizer/asan_interface.h>
@@ -191,11 +192,13 @@ int gos_segment_call(gos_segments *pool, gos_tasklet *t, size_t bytes, void (*ca
         return GOS_ENOMEM;
     pool->live++;
     pool->spills++;
+    GOSI_TRACE(GOS_TRACE_SPILL, 0, NULL, bytes, 0);
     if (t && !(t->flags & GOS_F_MAIN))
         rc = call_of_tasklet(segment, t, call, arg);
     else
         call_of_thread(pool, segment, call, arg);
     pool->live--;
+    GOSI_TRACE(GOS_TRACE_SPILLED, 0, NULL, 0, 0);
     give(pool, segment);
     return rc;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "stack.h"
+#include "../trace/trace.h"
 
 #ifdef GOS_VALGRIND
 #include <valgrind/memcheck.h>
@@ -99,6 +100,7 @@ void gosi_evict(gos_sched *s, gos_slot *slot)
     s->evictions++;
     s->evicted++;
     s->evicted_bytes += stored;
+    GOSI_TRACE(GOS_TRACE_EVICT, 0, t, stored, s->evicted_bytes);
 }
 
 void gosi_restore(gos_sched *s, gos_tasklet *t)
@@ -123,6 +125,7 @@ void gosi_restore(gos_sched *s, gos_tasklet *t)
     gosi_set_owner(t, slot, t);
     s->evicted--;
     s->evicted_bytes -= stored;
+    GOSI_TRACE(GOS_TRACE_RESTORE, 0, t, stored, s->evicted_bytes);
     if (s->hooks->restored)
         s->hooks->restored(t);
 }

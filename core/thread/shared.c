@@ -64,6 +64,8 @@ static struct gosi_shared_wait *take_partner(struct gosi_member *me, gos_channel
     for (size_t i = 0; i < w->count; i++)
         gosi_queue_unlink(w->nodes[i].channel, &w->nodes[i].link, w->nodes[i].direction);
     w->state = TAKEN;
+    if (GOSI_UNLIKELY(gosi_tracing()))
+        gosi_trace_wake(me->sched, w->task, node->direction > 0 ? GOS_CAUSE_SENT : GOS_CAUSE_RECEIVED, ch);
     if (w->member == me)
         return w;
     gosi_member_post(w->member, &w->message);
