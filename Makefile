@@ -14,7 +14,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP
 .NOTPARALLEL:
 
 help:
-	@echo "make demo       see it work: an index of the standard library, then a million tasklets"
+	@echo "make demo       see it work: an index of the standard library, a million tasklets, a world with 2,000 players"
 	@echo "make test       all tests for one Python (C and Python); ends within ten minutes"
 	@echo "make test-short the C tests, the regression tests and the core of the others"
 	@echo "make test-all   the same for Python 3.11 to 3.15; fetches those that are not there (Debian)"
@@ -42,6 +42,7 @@ install: venv
 
 demo: install
 	@$(VENV)/bin/python -m gossamer demo index $(ARGS)
+	@$(VENV)/bin/python -m gossamer demo world $(ARGS)
 
 test: core install
 	@tools/check.sh python $(PYTHON) $(ARGS)

@@ -16,7 +16,10 @@ COMMANDS = {
     "inspect": "show and verify such a file",
     "runtime": "build the launcher that runs such files",
 }
-DEMOS = {"index": "a pipeline of tasklets indexes the standard library; then a million tasklets wait at once"}
+DEMOS = {
+    "index": "a pipeline of tasklets indexes the standard library; then a million tasklets wait at once",
+    "world": "a multi-user world over TCP, each player and creature a tasklet, and 2,000 clients that play in it",
+}
 
 EPILOG = """\
 commands:
@@ -54,6 +57,8 @@ demos:
 examples:
   gossamer demo index
   GOSSAMER_DEMO_SIZE=small gossamer demo index     a version that takes some seconds
+  gossamer demo world --clients 500 --seconds 10
+  gossamer demo world --serve 4000                 the world for people: telnet localhost 4000
 """
 
 
@@ -79,13 +84,29 @@ def _check(parser: _Parser, kind: str, word: str, known: dict[str, str]) -> None
     parser.error(f"unknown {kind} '{word}'; {hint}")
 
 
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"it must be a positive number, not '{text}'")
+    return int(text)
+
+
 def _demo(arguments: Sequence[str]) -> int:
     listing = "\n".join(f"  {name:10}{text}" for name, text in DEMOS.items())
     parser = _parser("gossamer demo", "Show Gossamer at work.", DEMO_EPILOG.format(demos=listing))
     parser.add_argument("name", metavar="NAME", help="which demo")
     parser.add_argument("--no-colour", "--no-color", action="store_true", dest="plain", help="no colours and no moving bar")
+    world = parser.add_argument_group("demo world")
+    world.add_argument("--clients", type=_positive, metavar="N", help="how many clients play")
+    world.add_argument("--seconds", type=_positive, metavar="N", help="how long")
+    world.add_argument("--serve", metavar="[HOST:]PORT", help="no clients: let people in at this address")
     options = parser.parse_args(arguments)
     _check(parser, "demo", options.name, DEMOS)
+    if options.name == "world":
+        from .demo import world as world_demo
+
+        return world_demo.main(options.plain, options.clients, options.seconds, options.serve)
+    if (options.clients, options.seconds, options.serve) != (None, None, None):
+        parser.error("--clients, --seconds and --serve belong to demo world")
     from .demo import index
 
     return index.main(plain=options.plain)

@@ -15,10 +15,10 @@ if sys.path and sys.path[0].replace("\\", "/").endswith("gossamer/demo"):
     del sys.path[0]
 
 
-def resident() -> int:
-    """Bytes of memory in use now."""
+def resident(pid: int | str = "self") -> int:
+    """Bytes of memory that this process, or another one, uses now."""
     try:
-        with open("/proc/self/statm") as file:
+        with open(f"/proc/{pid}/statm") as file:
             return int(file.read().split()[1]) * resource.getpagesize()
     except OSError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
