@@ -4,13 +4,13 @@
 PYTHON ?= python3
 ARGS   ?=
 
-VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2] + "d" * hasattr(sys, "gettotalrefcount"))' 2>/dev/null)
 VENV    := .venv-$(VERSION)
 
 # What a shell has set up for another Python must not reach ours.
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP
 
-.PHONY: help demo test test-short test-all bench core asan tsan torture valgrind aarch64 i386 typing venv install wheels soak clean
+.PHONY: help demo test test-short test-all test-debug bench core asan tsan torture valgrind aarch64 i386 typing venv install wheels soak clean
 .NOTPARALLEL:
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make test       all tests for one Python (C and Python); ends within ten minutes"
 	@echo "make test-short the C tests, the regression tests and the core of the others"
 	@echo "make test-all   the same for Python 3.11 to 3.15; fetches those that are not there (Debian)"
+	@echo "make test-debug the same on a debug build of CPython, whose assertions and reference counts see more (Debian)"
 	@echo "make bench      the figures, beside greenlet, asyncio and Go"
 	@echo "make core       the C library alone, with its tests and examples; no Python inside"
 	@echo "make asan       tests under the address and undefined-behaviour sanitizers"
@@ -52,6 +53,9 @@ test-short: core install
 
 test-all:
 	@tools/test-all.sh $(ARGS)
+
+test-debug:
+	@tools/test-debug.sh $(ARGS)
 
 wheels:
 	@tools/make-wheels.sh

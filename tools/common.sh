@@ -20,14 +20,15 @@ has_jit() {
     "$1" -c 'import sys; sys.exit(not (hasattr(sys, "_jit") and sys._jit.is_available()))'
 }
 
-# "3.12", or a sentence and failure when this Python will not do.
+# "3.12", or "3.12d" for a debug build, or a sentence and failure when this Python will not do.
 python_version() {
-    local python=$1 version
+    local python=$1 version build
     command -v "$python" >/dev/null ||
         die "there is no '$python' here: install Python 3.11 or newer, or name one, for instance make PYTHON=/usr/bin/python3.12"
     version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    build=$("$python" -c 'import sys; print("d" * hasattr(sys, "gettotalrefcount"))')
     case " $supported " in
-        *" $version "*) echo "$version" ;;
+        *" $version "*) echo "$version$build" ;;
         *) die "Gossamer runs on Python 3.11 to 3.15, and '$python' is $version: choose another, for instance make PYTHON=python3.13" ;;
     esac
 }

@@ -24,6 +24,7 @@ def sanitizer():
 
 
 IN_USE = sanitizer()
+TOTAL = getattr(sys, "gettotalrefcount", lambda: 0)  # all references of the process, in a debug build
 
 
 def resident():
@@ -297,11 +298,12 @@ def test_flat(kind):
     for _ in range(max(1000, cycles // 10)):
         kind(w)
     gc.collect()
-    before, objects, bytes_ = w.counts(), len(gc.get_objects()), resident()
+    before, objects, bytes_, total = w.counts(), len(gc.get_objects()), resident(), TOTAL()
     for _ in range(cycles):
         kind(w)
     gc.collect()
     after = w.counts()
+    assert abs(TOTAL() - total) < 1000
     grown = len(gc.get_objects()) - objects
     assert max(abs(b - a) for a, b in zip(before, after)) < 50, list(zip(before, after))
     assert abs(grown) < 200, "%d more objects" % grown
@@ -316,10 +318,11 @@ def test_flat_a_few_hundred(kind):
     for _ in range(100):
         kind(w)
     gc.collect()
-    before, objects = w.counts(), len(gc.get_objects())
+    before, objects, total = w.counts(), len(gc.get_objects()), TOTAL()
     for _ in range(300):
         kind(w)
     gc.collect()
+    assert abs(TOTAL() - total) < 100
     assert max(abs(b - a) for a, b in zip(before, w.counts())) < 50
     assert abs(len(gc.get_objects()) - objects) < 100
 
