@@ -6,7 +6,7 @@
  * of the thread, and calls gosp_atomic_follow if they differ.
  */
 #include "compat/gil.h"
-#include "gosp.h"
+#include "record.h"
 
 #include <structmember.h>
 
@@ -38,8 +38,8 @@ static int can_be_atomic(void)
 static void serve_request(PyThreadState *ts)
 {
     if (GOSP_UNLIKELY(gosp_gil_requested(ts)) && !gosp_finalizing()) {
-        Py_BEGIN_ALLOW_THREADS
-        Py_END_ALLOW_THREADS
+        GOSP_BEGIN_ALLOW_THREADS
+        GOSP_END_ALLOW_THREADS
     }
 }
 

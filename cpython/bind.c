@@ -3,7 +3,7 @@
  * A tasklet that is only bound keeps its function in the exchange register, where Stackless shows it as tempval;
  * once the call is complete, function and arguments lie in `fresh` until the start.
  */
-#include "gosp.h"
+#include "record.h"
 
 static int check_binding(PyObject *func, PyObject *args, PyObject *kwargs)
 {
@@ -110,6 +110,8 @@ int gosp_tasklet_bind(gosp_thread *th, TaskletObject *t, PyObject *func, PyObjec
         t->context = context;
         forget_outcome(t);
     }
+    if (GOSP_UNLIKELY(gosi_tracing()) && bound)
+        gosp_record_begins(t, bound);
     for (int i = 0; i < 5; i++)
         Py_XDECREF(old[i]); /* may run code that uses t */
     return 0;

@@ -7,7 +7,7 @@
  * and not while tasklets of it wait for descriptors.
  * Locking: the GIL; all of it belongs to the main thread.
  */
-#include "gosp.h"
+#include "record.h"
 
 #include "compat/gil.h"
 
@@ -114,10 +114,10 @@ static int sleep_for_signals(gosp_thread *th, int64_t deadline_ns)
     if (still != own.pipe[1]) /* a handler has set another */
         others = still;
     if (rc == 0 && !th->sched.head && gos_bell_poll_begin(bell)) {
-        Py_BEGIN_ALLOW_THREADS
+        GOSP_BEGIN_ALLOW_THREADS
         poll_until(bell, deadline_ns);
         gos_bell_poll_end(bell);
-        Py_END_ALLOW_THREADS
+        GOSP_END_ALLOW_THREADS
     }
     write_signals_to(others);
     pass_on_signals(others);
@@ -136,10 +136,10 @@ static void let_ringer_finish(gos_bell *bell)
 
 static void sleep_at_bell(gos_sched *s, int64_t deadline_ns)
 {
-    Py_BEGIN_ALLOW_THREADS
+    GOSP_BEGIN_ALLOW_THREADS
     gos_sched_doze(s, deadline_ns);
     let_ringer_finish(&s->bell);
-    Py_END_ALLOW_THREADS
+    GOSP_END_ALLOW_THREADS
 }
 
 /* Then it sleeps in the poller, where only a signal that comes while it does so ends the sleep. */

@@ -1,5 +1,6 @@
 /* module.c - the extension module gossamer._gossamer: its functions, constants, knobs, and its exit. */
 #include "capi.h"
+#include "record.h"
 #include "timekeeper.h"
 
 PyMODINIT_FUNC PyInit__gossamer(void);
@@ -121,13 +122,13 @@ static int module_exec(PyObject *module)
     }
     if (init_process(module) < 0 || gosp_bomb_init(module) < 0 || gosp_tasklet_init_type(module) < 0 ||
         gosp_channel_init_type(module) < 0 || gosp_atomic_init_type(module) < 0 || gosp_pool_init_type(module) < 0 ||
-        gosp_timeout_init_type(module) < 0)
+        gosp_timeout_init_type(module) < 0 || gosp_record_init(module) < 0)
         return -1;
     if (PyModule_AddFunctions(module, gosp_scheduler_functions) < 0 || PyModule_AddFunctions(module, gosp_callback_functions) < 0 ||
         PyModule_AddFunctions(module, gosp_introspect_functions) < 0 || PyModule_AddFunctions(module, gosp_pool_functions) < 0 ||
         PyModule_AddFunctions(module, gosp_preempt_functions) < 0 || PyModule_AddFunctions(module, gosp_stall_functions) < 0 ||
         PyModule_AddFunctions(module, gosp_sync_functions) < 0 || PyModule_AddFunctions(module, gosp_poll_functions) < 0 ||
-        PyModule_AddFunctions(module, gosp_net_functions) < 0)
+        PyModule_AddFunctions(module, gosp_net_functions) < 0 || PyModule_AddFunctions(module, gosp_record_functions) < 0)
         return -1;
     if (PyModule_AddObjectRef(module, "TaskletExit", gosp.tasklet_exit) < 0 ||
         PyModule_AddObjectRef(module, "DeadlockError", gosp.deadlock_error) < 0 ||

@@ -4,7 +4,7 @@
  * GIL between jobs; the end of a job is posted without it, so that the waiting thread finds it free.
  * Locking: the GIL for everything of Python; the rest is core/pool's.
  */
-#include "gosp.h"
+#include "record.h"
 
 typedef struct PoolObject {
     PyObject_HEAD
@@ -38,11 +38,14 @@ static void take_gil(void)
 {
     PyThreadState *ts = worker;
     worker = NULL;
+    GOSI_TRACE(GOS_TRACE_GIL_WAIT, 0, NULL, 0, 0);
     PyEval_RestoreThread(ts);
+    GOSI_TRACE(GOS_TRACE_GIL_TAKE, 0, NULL, 0, 0);
 }
 
 static void drop_gil(void)
 {
+    GOSI_TRACE(GOS_TRACE_GIL_LEAVE, 0, NULL, 0, 0);
     worker = PyEval_SaveThread();
 }
 
@@ -308,9 +311,9 @@ static int wait_for_workers(gos_pool *pool)
 {
     int rc;
     do {
-        Py_BEGIN_ALLOW_THREADS
+        GOSP_BEGIN_ALLOW_THREADS
         rc = gos_pool_wait(pool, gos_now() + 100000000);
-        Py_END_ALLOW_THREADS
+        GOSP_END_ALLOW_THREADS
         if (PyErr_CheckSignals() < 0)
             return -1;
     } while (rc == GOS_ETIMEDOUT);

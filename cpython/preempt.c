@@ -13,6 +13,7 @@
  */
 #include "capi.h"
 #include "timekeeper.h"
+#include "record.h"
 
 #include "sched/sched.h"
 
@@ -94,6 +95,8 @@ static int interrupt(gosp_thread *th, TaskletObject *cur, int back_to_run)
     cur->core.value = NULL;
     if (taken_out)
         to->core.value = Py_NewRef((PyObject *)cur);
+    if (GOSP_UNLIKELY(gosi_tracing()))
+        gosi_trace_preempted();
     int rc = back_to_run ? gos_sched_switch(s, &to->core, taken_out) : gos_sched_yield(s);
     (void)rc;
     if (s->switches == switches) {

@@ -85,6 +85,9 @@ static inline void gosp_line_grant_all(gosp_line *line)
         gosp_wait_grant(line->first);
 }
 
+/* For the trace: t (NULL: the current tasklet) holds lock now. */
+void gosp_sync_record_hold(PyObject *lock, const gos_tasklet *t);
+
 /* w's wait goes on, without a deadline, in the line of something else. */
 void gosp_wait_move(gosp_wait *w, gosp_line *line, PyObject *on);
 

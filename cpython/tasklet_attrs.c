@@ -1,5 +1,5 @@
 /* tasklet_attrs.c - the attributes of tasklets, and the rarely used part of them (gosp_extras). */
-#include "gosp.h"
+#include "record.h"
 
 /* ---- extras ---- */
 
@@ -311,6 +311,8 @@ static int set_name(PyObject *self, PyObject *value, void *unused)
     if (!extras)
         return -1;
     Py_XSETREF(extras->name, Py_NewRef(value));
+    if (GOSP_UNLIKELY(gosi_tracing()))
+        gosp_record_renamed((TaskletObject *)self);
     return 0;
 }
 

@@ -3,7 +3,7 @@
  * The scheduler of a thread is made when the thread first needs one. A guard object in the thread state's
  * dict ends it: CPython clears that dict when the thread ends, on the thread, while Python still works.
  */
-#include "gosp.h"
+#include "record.h"
 
 gosp_globals gosp;
 __thread gosp_thread *gosp_self __attribute__((tls_model("initial-exec")));
@@ -227,6 +227,8 @@ static __attribute__((noinline)) void *end(TaskletObject *t, PyObject *result)
     }
     Py_CLEAR(t->state.exc_state.exc_value);
     gosp_chunk_release(th);
+    if (GOSP_UNLIKELY(gosi_tracing()))
+        gosp_record_ends(t);
     t->core.flags = (t->core.flags & ~(uint32_t)GOSP_HAS_STATE) | GOSP_ENDED;
     t->fresh.func = t->fresh.args = t->fresh.kwargs = NULL;
     if (Py_REFCNT(t) > 1)
@@ -491,6 +493,8 @@ gosp_thread *gosp_thread_enter(void)
     }
     Py_DECREF(guard);
     gosp_update_notify();
+    if (GOSP_UNLIKELY(gosi_tracing()))
+        gosp_record_thread(th);
     if (th->sched.notify)
         gosp_call_schedule_callback(NULL, &th->main->core);
     return th;

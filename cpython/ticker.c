@@ -18,7 +18,7 @@
 #include <signal.h>
 #include <time.h>
 
-#include "gosp.h"
+#include "record.h"
 
 enum {
     TICK_NS = 1000000,
@@ -308,9 +308,9 @@ void gosp_ticker_yield(gosp_thread *th)
     unsigned long turns = gosp_gil_turns();
     int64_t pause = turn_ns() / 64; /* what it costs if nobody wants the GIL */
     struct timespec rest = {.tv_nsec = pause < TICK_NS ? (long)pause : TICK_NS};
-    Py_BEGIN_ALLOW_THREADS
+    GOSP_BEGIN_ALLOW_THREADS
     nanosleep(&rest, NULL);
-    Py_END_ALLOW_THREADS
+    GOSP_END_ALLOW_THREADS
     if (gosp_gil_turns() != turns)
         ticker.patience = 0;
     else if (ticker.patience < MAX_PATIENCE)

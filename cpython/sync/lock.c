@@ -1,6 +1,8 @@
 /* sync/lock.c - Lock: held by nobody in particular, so that anybody may release it. */
 #include "../sync.h"
 
+#include "../record.h"
+
 /* ---- for the other types ---- */
 
 static int wait_for_lock(LockObject *self, int64_t deadline_ns)
@@ -23,15 +25,19 @@ int gosp_lock_acquire(LockObject *self, int64_t deadline_ns)
     if (GOSP_UNLIKELY(self->locked))
         return wait_for_lock(self, deadline_ns);
     self->locked = 1;
+    if (GOSP_UNLIKELY(gosi_tracing()))
+        gosp_sync_record_hold((PyObject *)self, NULL);
     return 1;
 }
 
 void gosp_lock_pass_on(LockObject *self)
 {
-    if (GOSP_UNLIKELY(self->base.line.first != NULL))
+    if (GOSP_UNLIKELY(self->base.line.first != NULL)) {
         gosp_wait_grant(self->base.line.first); /* locked as before, but by that */
-    else
+    } else {
         self->locked = 0;
+        GOSI_TRACE(GOS_TRACE_RELEASE, 0, self, 0, 0);
+    }
 }
 
 int gosp_lock_arguments(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, int64_t *deadline_ns)
@@ -76,6 +82,8 @@ static PyObject *lock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t 
         return NULL;
     if (GOSP_LIKELY(!lock->locked)) {
         lock->locked = 1;
+        if (GOSP_UNLIKELY(gosi_tracing()))
+            gosp_sync_record_hold(self, NULL);
         Py_RETURN_TRUE;
     }
     gosp_thread *th = gosp_thread_current();

@@ -1,6 +1,8 @@
 /* sync/rlock.c - RLock: belongs to the tasklet that has acquired it, which may do so again. */
 #include "../sync.h"
 
+#include "../record.h"
+
 /* The old owner is the current tasklet, or none, or gone: no code runs here. */
 static void set_owner(RLockObject *self, gos_tasklet *t, Py_ssize_t count)
 {
@@ -9,6 +11,12 @@ static void set_owner(RLockObject *self, gos_tasklet *t, Py_ssize_t count)
         Py_INCREF(gosp_of(t));
     self->owner = t;
     self->count = count;
+    if (GOSP_UNLIKELY(gosi_tracing())) {
+        if (t)
+            gosp_sync_record_hold((PyObject *)self, t);
+        else
+            gosi_trace_event(GOS_TRACE_RELEASE, 0, self, 0, 0);
+    }
     if (old)
         Py_DECREF(gosp_of(old));
 }

@@ -1,6 +1,7 @@
 /* sync/wait.c - waiting in line for the types of gossamer.sync; what else they share. */
 #include "../sync.h"
 
+#include "../record.h"
 #include "sched/sched.h"
 
 gosp_sync_globals gosp_sync;
@@ -119,6 +120,8 @@ void gosp_wait_grant(gosp_wait *w)
     gos_tasklet *t = w->t;
     gosp_line_remove(w);
     w->granted = 1;
+    if (GOSP_UNLIKELY(gosi_tracing()) && Py_IS_TYPE(w->on, gosp_sync.lock))
+        gosp_sync_record_hold(w->on, t);
     if (!has_begun(w))
         return;
     gos_sched_wake(t->sched, t, t->value); /* what is in its register is nobody's: gosp_wait_for drops it */
@@ -159,6 +162,11 @@ void gosp_line_clear(gosp_line *line)
     }
 }
 
+void gosp_sync_record_hold(PyObject *lock, const gos_tasklet *t)
+{
+    gosi_trace_event(GOS_TRACE_HOLD, 0, lock, (uintptr_t)t, gosp_record_type(Py_TYPE(lock)));
+}
+
 /* ---- waiting ---- */
 
 /* What a tasklet has in its register while it runs is what somebody has assigned to tempval. */
@@ -182,7 +190,11 @@ int gosp_wait_for(gosp_thread *th, gosp_wait *w, int64_t deadline_ns)
     if (GOSP_UNLIKELY(cur->core.value != NULL))
         gosp_clear_register(th);
     int usual = th->sched.head == th->sched.current;
+    const void *on = w->on; /* it may have been moved on when the wait ends */
+    if (GOSP_UNLIKELY(gosi_tracing()))
+        gosi_trace_event(GOS_TRACE_WAIT, 0, on, 0, gosp_record_type(Py_TYPE(w->on)));
     int rc = gos_sched_wait(&th->sched, &w->waiter, deadline_ns);
+    GOSI_TRACE(GOS_TRACE_WAITED, w->granted ? 1 : rc == GOS_ETIMEDOUT ? 0 : 2, on, 0, 0);
     if (usual)
         cur->state.eval_top = NULL;
     if (rc == GOS_OK && !w->granted && !cur->core.value)
