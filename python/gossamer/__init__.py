@@ -142,3 +142,8 @@ class _GossamerModule(_ComputedModule):
 
 
 _sys.modules[__name__].__class__ = _GossamerModule
+
+if _os.environ.get("GOSSAMER_TRACE"):
+    from .trace import _from_environment
+
+    _from_environment(_os.environ["GOSSAMER_TRACE"])

@@ -12,6 +12,7 @@ COMMANDS = {
     "run": "run a program with module stackless importable",
     "demo": "see Gossamer work",
     "audit": "run a program, then show what its dicts take",
+    "trace": "run a program, and record what its tasklets, threads and locks do",
     "seal": "pack a program, compiled, into one verified file",
     "inspect": "show and verify such a file",
     "runtime": "build the launcher that runs such files",
@@ -224,6 +225,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from .seal import cli
 
         return int(getattr(cli, arguments[0])(arguments[1:]))
+    if arguments[0] == "trace":
+        from .trace import cli as trace
+
+        return trace.main(arguments[1:], _parser, _run_command)
     return {"run": _run_command, "demo": _demo, "audit": _audit}[arguments[0]](arguments[1:])
 
 
