@@ -100,6 +100,8 @@ PyObject *gosp_lock_enter(PyObject *self, PyObject *bound)
     LockObject *lock = (LockObject *)self;
     if (GOSP_LIKELY(!lock->locked)) {
         lock->locked = 1;
+        if (GOSP_UNLIKELY(gosi_tracing()))
+            gosp_sync_record_hold(self, NULL);
         Py_RETURN_TRUE;
     }
     gosp_thread *th = gosp_thread_current();
