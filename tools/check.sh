@@ -59,7 +59,7 @@ case $what in
         TSAN_OPTIONS=halt_on_error=1 GOSSAMER_STACKS=own c_tests build/tsan
         ;;
     python)
-        python_tests "${all_tests[@]}" tests/sealed "$@"
+        python_tests "${all_tests[@]}" tests/sealed tests/servers "$@"
         ;;
     short)
         python_tests -m 'not slow' tests/regress tests/sim tests/python/test_{channel,schedule,run,throw,gc,frames}.py "$@"

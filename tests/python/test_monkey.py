@@ -325,6 +325,23 @@ def test_thread_pools_timers_and_locals():
     """)
 
 
+def test_threads_have_contexts_of_their_own():
+    run("""
+        import contextvars, threading, time
+        variable = contextvars.ContextVar("variable", default="none")
+        variable.set("main")
+        seen = []
+        def work(n):
+            seen.append(variable.get())
+            variable.set(n)
+            time.sleep(0.001)
+            assert variable.get() == n
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(10)]
+        [thread.start() for thread in threads], [thread.join() for thread in threads]
+        assert seen == ["none"] * 10 and variable.get() == "main"
+    """)
+
+
 def test_current_thread_in_a_tasklet_that_is_no_thread():
     run("""
         import gc, logging, threading

@@ -6,6 +6,7 @@ threads; what another thread starts, a worker of a pool for one, is a real threa
 """
 
 import _thread
+import contextvars
 import os
 import sys
 import threading
@@ -45,6 +46,7 @@ def _spawn(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     if isinstance(thread, threading.Thread):
         run.thread = thread
     run.tasklet = spawn(_body, function, args, kwargs, run)
+    run.tasklet.set_context(contextvars.Context())  # threads begin with an empty one, tasklets share their maker's
     _runs[run.tasklet] = run
     return id(run.tasklet)
 
