@@ -1,5 +1,7 @@
 """Fixtures of the tests of sealed programs: a launcher and a way to seal and run, one build for the whole run."""
+import ast
 import contextlib
+import dataclasses
 import io
 import os
 import pathlib
@@ -10,7 +12,7 @@ import tempfile
 
 import pytest
 
-from gossamer.seal import cli
+from gossamer.seal import cli, finder, pack
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -65,21 +67,73 @@ def build_launcher():
     return _build
 
 
-@pytest.fixture
-def seal(tmp_path):
-    """seal(text or path, *options) -> the path of the archive."""
-
+def _sealer(folder):
     def function(program, *options, output=None, name="program"):
         if isinstance(program, str) and "\n" in program:
-            path = tmp_path / f"{name}.py"
+            path = folder / f"{name}.py"
             path.write_text(program)
             program = path
-        output = output or tmp_path / f"{name}.gos"
+        output = output or folder / f"{name}.gos"
         done = quick("seal", program, "-o", output, *options)
         assert done.returncode == 0, done.stdout + done.stderr
         return output
 
     return function
+
+
+@pytest.fixture
+def seal(tmp_path):
+    """seal(text or path, *options) -> the path of the archive."""
+    return _sealer(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def sealed_once(tmp_path_factory):
+    """The same for an archive that a whole file of tests reads."""
+    return _sealer(tmp_path_factory.mktemp("once"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def remembered_modules():
+    """The standard library's modules are read and compiled once for all archives that this process makes: nearly all of
+    the work. Other processes make theirs from nothing, and tests compare the bytes."""
+    parse, imports, compiled = ast.parse, finder.imports, pack.compiled
+    seen, code = {}, {}
+
+    class Seen:
+        def __init__(self, path):
+            self.path = path
+
+    class Ast:
+        @staticmethod
+        def parse(source, path):
+            if path in seen:
+                return Seen(path)
+            tree = parse(source, path)
+            tree.path = path
+            return tree
+
+    def remembered_imports(tree, name, is_package, stdlib):
+        if isinstance(tree, Seen):
+            return seen[tree.path]
+        found = list(imports(tree, name, is_package, stdlib))
+        if stdlib:
+            seen[tree.path] = found
+        return found
+
+    def remembered_code(module, options):
+        key = module.name, options.optimize, options.docstrings
+        if module.group != finder.STDLIB_GROUP:
+            return compiled(module, options)
+        if key not in code:
+            code[key] = compiled(dataclasses.replace(module, tree=None), options)
+        return code[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finder, "ast", Ast)
+        patch.setattr(finder, "imports", remembered_imports)
+        patch.setattr(pack, "compiled", remembered_code)
+        yield
 
 
 @pytest.fixture

@@ -13,12 +13,15 @@ import pytest
 
 from conftest import quick
 
+IMPORTS = os.path.join(os.path.dirname(__file__), "stdlib_imports.py")
+PROBES = os.path.join(os.path.dirname(__file__), "probes.py")  # would take long to seal, but what is refused comes first
 PROGRAM = "import json\nprint('ran', json.dumps([1]))\n"
 
 
-@pytest.fixture
-def archive(seal):
-    return seal(PROGRAM)
+@pytest.fixture(scope="module")
+def archive(sealed_once):
+    """Tests read it and write others beside it."""
+    return sealed_once(PROGRAM)
 
 
 @pytest.fixture
@@ -259,9 +262,9 @@ def test_version_and_help(run):
 @pytest.mark.parametrize("arguments, text", [
     (["nothere.py"], "there is no file or folder"), (["-m", "not_a_module"], "there is no module not_a_module"),
     ([], "what shall be sealed?"), (["a.py", "-m", "b"], "what shall be sealed?"), (["--data", "x", "a.py"], "is not NAME=PATH"),
-    (["--key", "none.key", __file__], "cannot read the key"), (["--launcher", __file__, __file__], "is no gossamer-run"),
+    (["--key", "none.key", PROBES], "cannot read the key"), (["--launcher", __file__, PROBES], "is no gossamer-run"),
     (["--extensions", "refuse", "-m", "json.tool"], "extension modules, which --extensions refuse does not allow"),
-    (["--data", "x=nothere", __file__], "there is no such file or folder"), (["--include", "not_a_module", __file__], "there is no module")])
+    (["--data", "x=nothere", IMPORTS], "there is no such file or folder"), (["--include", "not_a_module", IMPORTS], "there is no module")])
 def test_packer_refuses(tmp_path, monkeypatch, arguments, text):
     monkeypatch.chdir(tmp_path)
     done = quick("seal", *arguments)

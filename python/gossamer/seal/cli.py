@@ -130,19 +130,18 @@ def _do_seal(options: argparse.Namespace, bar: _Bar) -> int:
     request = plan.Request(
         options.app, options.module, options.entry, options.include, options.exclude, options.paths, options.data, options.extensions
     )
+    secret = sign.read_secret(options.key) if options.key and not options.check else None
+    launcher = _launcher(options.launcher) if options.launcher else b""
     found = plan.make(request)
     if options.check:
         from . import check
 
         return check.report(found)
-    secret = sign.read_secret(options.key) if options.key else None
     choices = pack.Options(options.optimize, not options.no_docstrings, options.compress, options.strip, options.deny)
     packed = pack.members(found.graph, choices, bar)
     data = pack.archive(packed, found.main, choices, found.shims, (lambda text: sign.sign(secret, text)) if secret else None)
     output = _output_of(options)
-    if options.launcher:
-        data = _launcher(options.launcher) + data
-    pack.write(output, data, 0o755 if options.launcher else 0o644)
+    pack.write(output, launcher + data, 0o755 if launcher else 0o644)
     if options.quiet:
         return 0
     _report([(m.group, len(m.stored), m.size) for m in packed], len(data))
