@@ -14,7 +14,7 @@
 #include <string.h>
 
 static int added, armed, probed;
-void (*seal_guard_at_end)(void);
+void (*seal_guard_at_end)(void), (*seal_guard_at_start)(void);
 
 /* What the importer of this thread has announced; used up by the event that fits. */
 struct announcement {
@@ -181,6 +181,11 @@ static int hook(const char *event, PyObject *args, void *unused)
             return refuse(code_closed);
         return 0;
     case 'i':
+        if (seal_guard_at_start && is(event, "import")) {
+            void (*function)(void) = seal_guard_at_start;
+            seal_guard_at_start = NULL;
+            function();
+        }
         return (armed & (SEAL_NO_EXTENSIONS | SEAL_NO_CTYPES | SEAL_NO_INTERPRETERS)) && is(event, "import") ? on_import(args) : 0;
     case 'o':
         return (armed & SEAL_NO_MEMORY) && is(event, "open") ? on_open(args) : 0;

@@ -51,4 +51,7 @@ extern const char seal_awaitable_doc[];
 /* Called by the hook when Python is about to take all audit hooks out, at its end; may not return. NULL: nothing. */
 extern void (*seal_guard_at_end)(void);
 
+/* Called by the hook at the first import, when the interpreter is there and has made nothing yet. NULL: nothing. */
+extern void (*seal_guard_at_start)(void);
+
 #endif

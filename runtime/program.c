@@ -72,6 +72,26 @@ static int freeze_boot_modules(const seal_archive *archive, seal_error *error)
     return 0;
 }
 
+/* Python imports zipimport at its start, for the path hooks that close_imports takes away again. It goes on without when
+ * there is no such module; that is a twentieth of the start. Whoever imports it later finds it. */
+extern const struct _frozen *_PyImport_FrozenBootstrap;
+
+static const struct _frozen *hide_zipimport(void)
+{
+    static struct _frozen table[32];
+    const struct _frozen *all = _PyImport_FrozenBootstrap;
+    size_t count = 0;
+    for (const struct _frozen *one = all; one->name; one++) {
+        if (strcmp(one->name, "zipimport") == 0)
+            continue;
+        if (count + 1 == sizeof table / sizeof table[0])
+            return all; /* more than this was written for: leave them alone */
+        table[count++] = *one;
+    }
+    _PyImport_FrozenBootstrap = table;
+    return all;
+}
+
 static PyStatus fill_config(PyConfig *config, const seal_archive *archive, const char *launcher, int argc, char **argv)
 {
     const char *optimise = seal_archive_setting(archive, "optimize");
@@ -119,10 +139,36 @@ static PyStatus start(const seal_archive *archive, const char *launcher, int arg
     PyConfig config;
     PyConfig_InitIsolatedConfig(&config);
     status = fill_config(&config, archive, launcher, argc, argv);
-    if (!PyStatus_Exception(status))
+    if (!PyStatus_Exception(status)) {
+        const struct _frozen *all = hide_zipimport();
         status = Py_InitializeFromConfig(&config);
+        _PyImport_FrozenBootstrap = all;
+    }
     PyConfig_Clear(&config);
     return status;
+}
+
+/* What Python makes at its start stays until the end. Collections meanwhile would find nothing, and take a tenth of the
+ * start; later ones need not look at it again. The first import tells that there is a collector. */
+static void no_collections(void)
+{
+    PyGC_Disable();
+}
+
+static void tell_collector(const char *method)
+{
+    PyObject *gc = PyImport_ImportModule("gc");
+    PyObject *done = gc ? PyObject_CallMethod(gc, method, NULL) : NULL;
+    if (!done)
+        PyErr_Clear();
+    Py_XDECREF(done);
+    Py_XDECREF(gc);
+}
+
+static void collections_from_here(void)
+{
+    tell_collector("freeze");
+    PyGC_Enable();
 }
 
 /* ---- closing what is not the archive ---- */
@@ -318,6 +364,7 @@ int seal_program_run(const seal_archive *archive, const char *launcher, int argc
         return 2;
     }
     seal_guard_at_end = leave;
+    seal_guard_at_start = no_collections;
     if (seal_guard_add() || PyImport_AppendInittab("_gossamer_seal", init_seal_module))
         Py_FatalError("out of memory");
     PyStatus status = start(archive, launcher, argc, argv);
@@ -330,13 +377,16 @@ int seal_program_run(const seal_archive *archive, const char *launcher, int argc
     const char *name = seal_archive_setting(archive, "main"), *colon = strchr(name, ':');
     PyObject *importer = seal_importer_new(archive), *result = NULL;
     int what = SEAL_ALL | (denies(archive, "ctypes") ? SEAL_NO_CTYPES : 0);
-    if (importer && close_imports(importer) == 0 && seal_guard_arm(what) == 0)
+    if (importer && close_imports(importer) == 0 && seal_guard_arm(what) == 0) {
+        collections_from_here();
         result = colon ? call_function(name, colon) : run_module(archive, importer, name);
+    }
     ending.status = result ? 0 : status_of_exception();
     Py_XDECREF(result);
     if (!flushed())
         ending.status = 120;
     ending.known = 1;
+    tell_collector("unfreeze"); /* Python empties modules with the collector's help, __main__ among them */
     Py_FinalizeEx();
     leave();
     return ending.status;
