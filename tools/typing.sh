@@ -13,11 +13,11 @@ export PATH=$venv/bin:$PATH
 
 allow=()
 [ -e tests/typing/stubtest-allow.txt ] && allow=(--allowlist tests/typing/stubtest-allow.txt)
-say "stubtest gossamer stackless stacklesslib"
+say "stubtest gossamer stackless stacklesslib stacklesssocket"
 # From another folder, so that the installed packages are what is checked.
 mkdir -p build/typing
-(cd build/typing && python -m mypy.stubtest --mypy-config-file "$root/pyproject.toml" "${allow[@]/#tests/$root/tests}" gossamer stackless stacklesslib)
+(cd build/typing && python -m mypy.stubtest --mypy-config-file "$root/pyproject.toml" "${allow[@]/#tests/$root/tests}" gossamer stackless stacklesslib stacklesssocket)
 
 say "mypy --strict on the packages and on tests/typing"
-MYPYPATH=python python -m mypy -p gossamer -p stackless -p stacklesslib
+MYPYPATH=python python -m mypy -p gossamer -p stackless -p stacklesslib -p stacklesssocket
 python -m mypy --python-executable "$venv/bin/python" tests/typing

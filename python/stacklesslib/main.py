@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+import gossamer
 import stackless
 
 from .app import sleep
@@ -15,6 +16,7 @@ from .events import EventQueue
 __all__ = ["AsyncoreMainLoop", "MainLoop", "PollingWait", "event_queue", "mainloop", "mainloopClass", "set_mainloop", "sleep"]
 
 _real_sleep = _time.sleep
+_NO_LIMIT = 3600 * 10**6  # microseconds
 
 
 class _Queue(EventQueue):
@@ -35,6 +37,7 @@ class MainLoop:
         self.event_queue = event_queue
         self.pumps: list[Callable[[], object]] = []
         self._interrupt = _threading.Event()
+        self.sockets = False  # tasklets may wait for sockets: set by monkeypatch.patch_socket
 
     # -- pumps --
 
@@ -73,7 +76,11 @@ class MainLoop:
 
     def interruptable_wait(self, delay: float) -> None:
         """Wait for so many seconds, or until interrupt_wait()."""
-        self._interrupt.wait(delay)
+        if self.sockets:  # the scheduler waits, and runs those whose sockets become ready
+            if not self._interrupt.is_set():
+                gossamer.sleep(delay)
+        else:
+            self._interrupt.wait(delay)
         self._interrupt.clear()
 
     def interrupt_wait(self) -> None:
@@ -95,6 +102,8 @@ class MainLoop:
     def run_tasklets(self, run_for: int = 0) -> Any:
         """stackless.run(), with its errors in handle_error()."""
         try:
+            if self.sockets and not run_for:
+                return gossamer.run(budget_us=_NO_LIMIT)  # which waits for no socket
             return stackless.run(run_for)
         except Exception:
             self.handle_error(sys.exc_info())

@@ -1,10 +1,11 @@
 """Replaces parts of the standard library by versions for tasklets, for modules that are imported or look them up afterwards.
 
-The sockets of this release are the real ones: patch_select(), patch_socket() and patch_ssl() are not there.
+Programs of today do better with `gossamer.monkey`, which reaches more and can be undone.
 """
 
 import contextlib
 import importlib
+import select as _real_select
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -14,8 +15,8 @@ from typing import Any
 from . import main
 
 __all__ = [
-    "Unpatched", "cleared_modules", "cm_start", "cm_stop", "find_name", "patch_all", "patch_misc", "patch_thread", "patch_threading",
-    "patched", "patched_attribute", "patched_dictitem", "patched_module", "stored_modules",
+    "Unpatched", "cleared_modules", "cm_start", "cm_stop", "find_name", "patch_all", "patch_misc", "patch_select", "patch_socket",
+    "patch_ssl", "patch_thread", "patch_threading", "patched", "patched_attribute", "patched_dictitem", "patched_module", "stored_modules",
 ]  # fmt: skip
 
 _MISSING = object()
@@ -26,10 +27,13 @@ _real_sleep = time.sleep
 
 
 def patch_all() -> None:
-    """All that is there: patch_misc(), patch_thread() and patch_threading()."""
+    """All of the functions below."""
     patch_misc()
     patch_thread()
     patch_threading()
+    patch_select()
+    patch_socket()
+    patch_ssl()
 
 
 def patch_misc() -> None:
@@ -53,13 +57,44 @@ def patch_threading() -> None:
     sys.modules["threading"] = threading
 
 
+def patch_select() -> None:
+    """`import select` gives `stacklesslib.replacements.select`; the original is its real_select."""
+    from .replacements import select
+
+    sys.modules["select"] = select
+
+
+def patch_socket(will_be_pumped: bool = True) -> None:
+    """socket.socket and its like are those of `stacklesslib.replacements.socket`.
+
+    will_be_pumped: main loops run tasklets whose sockets are ready while they wait. Otherwise stackless.run() has to be called.
+    """
+    from .replacements import socket
+
+    if not socket.is_installed():
+        socket.install()
+    if will_be_pumped:
+        main.mainloop.sockets = True
+        main.mainloop.add_pump(socket.pump)
+    else:
+        socket.StartManager()
+
+
+def patch_ssl() -> None:
+    """Contexts of ssl, all of them, wrap sockets in those of `gossamer.net.ssl`."""
+    from gossamer.monkey import _ssl
+
+    for change in _ssl.changes():
+        change.make()
+
+
 # ---- for a while ----
 
 
 @contextlib.contextmanager
 def Unpatched() -> Iterator[None]:
-    """Inside, time.sleep() is the real one."""
-    with patched_attribute(time, "sleep", _real_sleep):
+    """Inside, time.sleep() and select.select() are the real ones."""
+    with patched_attribute(time, "sleep", _real_sleep), patched_dictitem(sys.modules, "select", _real_select):
         yield
 
 

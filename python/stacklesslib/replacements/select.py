@@ -1,0 +1,14 @@
+"""Module `select` of which only the calling tasklet waits: that of `gossamer.net`.  The real one is real_select."""
+
+import select as real_select
+from typing import Any
+
+from gossamer.net import select as _select
+from gossamer.net.select import *  # noqa: F403
+
+error = OSError
+__all__ = [*_select.__all__, "real_select"]
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(_select, name)
