@@ -71,12 +71,12 @@ def waitpid(pid: int, options: int, /) -> tuple[int, int]:
     """As os.waitpid."""
     if options & os.WNOHANG or _until_it_ends(pid, options):
         return _real_waitpid(pid, options)
-    return call_async(_real_waitpid, pid, options)  # type: ignore[no-any-return]
+    return call_async(_real_waitpid, pid, options)
 
 
 def wait() -> tuple[int, int]:
     """As os.wait."""
-    return call_async(_real_wait)  # type: ignore[no-any-return]
+    return call_async(_real_wait)
 
 
 def wait3(options: int) -> Any:
@@ -98,7 +98,7 @@ def waitid(idtype: int, id: int, options: int, /) -> Any:
 
 def system(command: Any) -> int:
     """As os.system."""
-    return call_async(_real_system, command)  # type: ignore[no-any-return]
+    return call_async(_real_system, command)
 
 
 def changes() -> list[Change]:

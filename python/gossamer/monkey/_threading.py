@@ -58,7 +58,7 @@ def _body(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
         pass
     except BaseException:
         kind, value, traceback = sys.exc_info()
-        threading.excepthook(threading.ExceptHookArgs((kind, value, traceback, None)))  # type: ignore[call-overload]
+        threading.excepthook(threading.ExceptHookArgs((kind, value, traceback, None)))
         del value, traceback
     finally:
         _runs.pop(run.tasklet, None)

@@ -6,8 +6,8 @@ from typing import Any
 from gossamer.net import select as _select
 from gossamer.net.select import *  # noqa: F403
 
-error = OSError
-__all__ = [*_select.__all__, "real_select"]
+_names: list[str] = getattr(_select, "__all__")
+__all__ = [*_names, "real_select"]
 
 
 def __getattr__(name: str) -> Any:
