@@ -101,8 +101,9 @@ static int foreign_acquire(TaskletObject *cur, PyObject *lock, PyObject *state)
     return 0;
 }
 
-/* Acquire a lock of ours again, however late it is, and however often the tasklet is killed or interrupted meanwhile: its code is inside of a
- * block that releases the lock. -1: it could not wait for it (block_trap, for one). The last exception stays. */
+/* Acquire a lock of ours again, however late it is, and however often the tasklet is killed or interrupted meanwhile: its
+ * code is inside of a block that releases the lock. -1 with an exception: the last of those, or the one that was there
+ * before; or it could not wait for the lock (block_trap, for one), and only then does it not have it. */
 static int acquire_again(gosp_thread *th, ConditionObject *self, Py_ssize_t count)
 {
     TaskletObject *cur = gosp_current(th);
@@ -114,8 +115,9 @@ static int acquire_again(gosp_thread *th, ConditionObject *self, Py_ssize_t coun
                                         : gosp_rlock_acquire(th, (RLockObject *)self->lock, count, GOS_FOREVER);
         gosp_timeout_resume(cur, limited);
         if (rc > 0) {
+            int failed = type != NULL;
             PyErr_Restore(type, value, traceback);
-            return 0;
+            return failed ? -1 : 0;
         }
         Py_XDECREF(type);
         Py_XDECREF(value);

@@ -230,3 +230,47 @@ def test_waiting_takes_no_cpu(other):
     channel.send(None)
     other.outbox.receive()
     assert switches[0][0] <= 1 and switches[0][1] < 0.1
+# ---- run(threadblock=True) ----
+
+HUGE = 10**12
+
+
+def test_run_with_threadblock_waits_for_other_threads():
+    channel, got = stackless.channel(), []
+    t = stackless.tasklet(lambda: got.append(channel.receive()))()
+    stackless.run()
+
+    def body():
+        until(lambda: stackless.get_thread_info(here)[2] == 0)  # run() has left nobody in the ring
+        channel.send("from outside")
+
+    here = threading.get_ident()
+    thread = threading.Thread(target=body)
+    thread.start()
+    assert stackless.run(HUGE, True) is None
+    thread.join(PATIENCE)
+    assert got == ["from outside"] and not t.alive
+
+
+def test_run_with_threadblock_returns_when_nobody_is_left():
+    assert threading.active_count() == 1
+    t = stackless.tasklet(stackless.channel().receive)()
+    assert stackless.run(HUGE, True) is None
+    assert t.blocked
+    go = threading.Event()
+    thread = threading.Thread(target=go.wait, args=(PATIENCE,))
+    thread.start()
+    here = threading.get_ident()
+    releaser = threading.Thread(target=lambda: (until(lambda: stackless.get_thread_info(here)[2] == 0), go.set()))
+    releaser.start()
+    assert stackless.run(HUGE, True) is None  # the last other one has ended while it slept
+    thread.join(PATIENCE)
+    releaser.join(PATIENCE)
+    t.kill()
+
+
+def test_threadblock_counts_only_with_a_timeout(other):
+    t = stackless.tasklet(stackless.channel().receive)()
+    assert stackless.run(0, True) is None
+    assert t.blocked
+    t.kill()
