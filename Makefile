@@ -68,7 +68,11 @@ asan torture valgrind: venv
 	@tools/build.sh $@ $(PYTHON)
 	@tools/check.sh $@ $(PYTHON) $(ARGS)
 
-tsan aarch64 i386: venv
+tsan: venv
+	@tools/build.sh $@ $(PYTHON)
+	@tools/check.sh $@ $(PYTHON) $(ARGS)
+
+aarch64 i386: venv
 	@tools/build.sh $@ $(PYTHON)
 	@tools/check.sh $@ $(PYTHON)
 

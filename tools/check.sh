@@ -56,7 +56,7 @@ case $what in
         c_tests build/i386
         ;;
     tsan)
-        TSAN_OPTIONS=halt_on_error=1 GOSSAMER_STACKS=own c_tests build/tsan
+        TSAN_OPTIONS=halt_on_error=1 GOSSAMER_STACKS=own c_tests build/tsan "$@"
         ;;
     python)
         python_tests "${all_tests[@]}" tests/sealed tests/servers "$@"
