@@ -373,6 +373,8 @@ int gosp_slice_set_turn(gosp_thread *th, int64_t turn_ns); /* set_preemption */
 int gosp_slice_set_stall(gosp_thread *th, int64_t stall_ns, int dump);
 extern PyMethodDef gosp_preempt_functions[];
 extern PyMethodDef gosp_stall_functions[]; /* stall.c */
+extern PyMethodDef gosp_telemetry_functions[]; /* telemetry.c */
+void gosp_telemetry_stop(void); /* releases the GIL for a while */
 
 /* Something that stands in the way of interruptions is gone: one may be waiting. */
 static inline void gosp_maybe_interrupted(gosp_thread *th)
@@ -387,6 +389,7 @@ int gosp_parse(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, const
 
 /* sync/wait.c: what a tasklet in line waits for, borrowed; NULL: it waits for nothing of gossamer.sync */
 PyObject *gosp_sync_waited_for(const TaskletObject *t);
+int gosp_sync_is_wait(const gos_waiter *copy); /* the waiter that it was copied from is a gosp_wait's */
 int gosp_sync_visit_wait(const TaskletObject *t, visitproc visit, void *arg);
 extern PyMethodDef gosp_sync_functions[];
 void gosp_clear_register(gosp_thread *th); /* before the current tasklet waits for what leaves nothing there */

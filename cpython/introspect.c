@@ -80,6 +80,14 @@ static PyObject *tasklets(PyObject *module, PyObject *unused)
     return gosp_thread_current() ? list_alive() : NULL;
 }
 
+/* The same on a thread that is to get no scheduler by it. */
+static PyObject *look_tasklets(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    return list_alive();
+}
+
 /* ---- deadlock ---- */
 
 static const char *deadlock_text(int status)
@@ -321,6 +329,7 @@ PyMethodDef gosp_introspect_functions[] = {
     {"pickle_flags_default", (PyCFunction)(void (*)(void))pickle_flags_default, METH_FASTCALL | METH_KEYWORDS,
      "pickle_flags_default($module, new_default=-1, mask=-1)\n--\n\nSet their default; returns the old one. (Stackless 3.8)"},
     {"tasklets", tasklets, METH_NOARGS, "tasklets($module, /)\n--\n\nReturn a list of all tasklets of the process that are alive."},
+    {"_tasklets", look_tasklets, METH_NOARGS, "_tasklets($module, /)\n--\n\ntasklets() for threads that only look."},
     {"_stats", stats, METH_NOARGS, "_stats($module, /)\n--\n\nReturn figures of this thread's scheduler."},
     {NULL},
 };

@@ -59,6 +59,7 @@ static PyObject *at_exit(PyObject *module, PyObject *unused)
         PyErr_Clear();
     gosp_idle_main_exits();
     gosp_timekeeper_stop();
+    gosp_telemetry_stop();
     gosp_update_notify();
     if (th && gosp_ts_is_current(th->ts) && th->sched.current == &th->main->core) {
         int trap = th->sched.trap; /* left set, or set for a purpose that ends now */
@@ -128,7 +129,8 @@ static int module_exec(PyObject *module)
         PyModule_AddFunctions(module, gosp_introspect_functions) < 0 || PyModule_AddFunctions(module, gosp_pool_functions) < 0 ||
         PyModule_AddFunctions(module, gosp_preempt_functions) < 0 || PyModule_AddFunctions(module, gosp_stall_functions) < 0 ||
         PyModule_AddFunctions(module, gosp_sync_functions) < 0 || PyModule_AddFunctions(module, gosp_poll_functions) < 0 ||
-        PyModule_AddFunctions(module, gosp_net_functions) < 0 || PyModule_AddFunctions(module, gosp_record_functions) < 0)
+        PyModule_AddFunctions(module, gosp_net_functions) < 0 || PyModule_AddFunctions(module, gosp_record_functions) < 0 ||
+        PyModule_AddFunctions(module, gosp_telemetry_functions) < 0)
         return -1;
     if (PyModule_AddObjectRef(module, "TaskletExit", gosp.tasklet_exit) < 0 ||
         PyModule_AddObjectRef(module, "DeadlockError", gosp.deadlock_error) < 0 ||

@@ -14,7 +14,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "compat/peek.h"
+#include "outside.h"
 #include "timekeeper.h"
 
 enum { MOST_FRAMES = 40, THREAD_STACK = 1024 * 1024 };
@@ -35,23 +35,6 @@ int gosp_stall_is_new(const gosp_thread *th, int64_t ran)
     return current != s->main || __atomic_load_n(&s->runcount, __ATOMIC_RELAXED) > 1;
 }
 
-static void put_name(gosp_peek *p, const gosp_thread *th, char *out, size_t room)
-{
-    TaskletObject t;
-    gosp_extras extras;
-    gos_tasklet *current = __atomic_load_n(&th->sched.current, __ATOMIC_RELAXED);
-    const TaskletObject *at = gosp_of(current);
-    int known = gosp_peek_copy(p, &t, at, sizeof t) == 0 && t.extras && gosp_peek_copy(p, &extras, t.extras, sizeof extras) == 0;
-    if (known && extras.name)
-        gosp_peek_text(p, extras.name, out, room);
-    else if (at == th->main)
-        snprintf(out, room, "main");
-    else if (known && extras.number)
-        snprintf(out, room, "tasklet-%lu", extras.number);
-    else
-        snprintf(out, room, "at %p", (const void *)at);
-}
-
 void gosp_stall_describe(struct gosp_stall *stall, gosp_thread *th, int64_t ran)
 {
     gosp_peek peek;
@@ -66,7 +49,7 @@ void gosp_stall_describe(struct gosp_stall *stall, gosp_thread *th, int64_t ran)
         return;
     int can_look = gosp_peek_open(&peek) == 0;
     if (can_look)
-        put_name(&peek, th, name, sizeof name);
+        gosp_outside_name(&peek, gosp_of(__atomic_load_n(&th->sched.current, __ATOMIC_RELAXED)), name, sizeof name);
     int n = snprintf(stall->text, sizeof stall->text,
                      "gossamer: tasklet %s has not switched for %lld ms; thread 0x%016lx, %d runnable, most recent call first:\n", name,
                      (long long)(ran / 1000000), th->thread_id, (int)__atomic_load_n(&th->sched.runcount, __ATOMIC_RELAXED));

@@ -9,15 +9,18 @@
 #include <unistd.h>
 
 #include <internal/pycore_code.h>
+#include <internal/pycore_gc.h>
 
 #include "frame.h"
 #undef Py_BUILD_CORE
 
+#include "gossamer/embed.h"
 #include "peek.h"
 
 enum {
     PIECE = 4096,           /* what a pipe takes for certain */
     LONGEST_TEXT = 160,     /* characters of a name */
+    LONGEST_STACK = 100000, /* frames */
     LONGEST_TABLE = 1 << 16 /* bytes of line numbers */
 };
 
@@ -210,11 +213,10 @@ static const frame *innermost(gosp_peek *p, PyThreadState *ts)
     return at;
 }
 
-size_t gosp_peek_stack(gosp_peek *p, PyThreadState *ts, int frames, char *out, size_t room)
+static size_t put_frames(gosp_peek *p, const frame *at, int frames, char *out, size_t room)
 {
     size_t n = 0;
-    const frame *at = innermost(p, ts);
-    while (at) {
+    for (int links = 0; at && links < 2 * LONGEST_STACK; links++) { /* a chain that changes may lead in circles */
         frame f;
         if (gosp_peek_copy(p, &f, at, offsetof(frame, localsplus)) < 0)
             return n + put(out + n, room - n, "  ???\n");
@@ -226,4 +228,47 @@ size_t gosp_peek_stack(gosp_peek *p, PyThreadState *ts, int frames, char *out, s
         at = f.previous;
     }
     return n;
+}
+
+size_t gosp_peek_stack(gosp_peek *p, PyThreadState *ts, int frames, char *out, size_t room)
+{
+    return put_frames(p, innermost(p, ts), frames, out, room);
+}
+
+size_t gosp_peek_frames(gosp_peek *p, const void *innermost_frame, int frames, char *out, size_t room)
+{
+    return put_frames(p, innermost_frame, frames, out, room);
+}
+
+/* ---- objects ---- */
+
+static int look_at_list(gosp_peek *p, const PyGC_Head *list, int64_t until_ns, gosp_peek_look look, void *arg)
+{
+    struct {
+        PyGC_Head links;
+        PyObject object;
+    } seen;
+    if (gosp_peek_copy(p, &seen.links, list, sizeof seen.links) < 0)
+        return -1;
+    for (long n = 1;; n++) {
+        const PyGC_Head *at = (const PyGC_Head *)(seen.links._gc_next & ~(uintptr_t)1); /* a collection marks some */
+        if (at == list)
+            return 0;
+        if (gosp_peek_copy(p, &seen, at, sizeof seen) < 0)
+            return -1;
+        if (n % 1024 == 0 && gos_now() > until_ns)
+            return -1;
+        look((PyObject *)(at + 1), seen.object.ob_type, arg);
+    }
+}
+
+int gosp_peek_objects(gosp_peek *p, PyInterpreterState *interp, int64_t until_ns, gosp_peek_look look, void *arg)
+{
+    int rc = 0;
+    for (int i = 0; i < NUM_GENERATIONS; i++)
+        if (look_at_list(p, &interp->gc.generations[i].head, until_ns, look, arg) < 0)
+            rc = -1;
+    if (look_at_list(p, &interp->gc.permanent_generation.head, until_ns, look, arg) < 0)
+        rc = -1;
+    return rc;
 }

@@ -25,6 +25,14 @@ int gosp_peek_copy(gosp_peek *p, void *to, const void *from, size_t n);
  * written. What cannot be read becomes "???". */
 size_t gosp_peek_text(gosp_peek *p, const PyObject *str, char *out, size_t room);
 
+/* The same from a frame on: the innermost of a suspended tasklet. */
+size_t gosp_peek_frames(gosp_peek *p, const void *innermost_frame, int frames, char *out, size_t room);
+
+/* Call look for every object that the collector knows; type is as read, and may be anything. -1: some may be missing, since
+ * the lists have changed meanwhile, or the time was over (until_ns, of gos_now). */
+typedef void (*gosp_peek_look)(PyObject *op, PyTypeObject *type, void *arg);
+int gosp_peek_objects(gosp_peek *p, PyInterpreterState *interp, int64_t until_ns, gosp_peek_look look, void *arg);
+
 /* Append the stack of ts, as lines like faulthandler's, innermost frame first, no more than `frames`. */
 size_t gosp_peek_stack(gosp_peek *p, PyThreadState *ts, int frames, char *out, size_t room);
 

@@ -62,6 +62,11 @@ static gosp_wait *wait_of(const gos_tasklet *t)
     return (gosp_wait *)t->wait.waiter;
 }
 
+int gosp_sync_is_wait(const gos_waiter *copy)
+{
+    return copy->unlink == unlink_wait;
+}
+
 PyObject *gosp_sync_waited_for(const TaskletObject *t)
 {
     gosp_wait *w = wait_of(&t->core);

@@ -147,3 +147,8 @@ if _os.environ.get("GOSSAMER_TRACE"):
     from .trace import _from_environment
 
     _from_environment(_os.environ["GOSSAMER_TRACE"])
+
+if _os.environ.get("GOSSAMER_TELEMETRY"):
+    from .telemetry import _from_environment as _serve_telemetry
+
+    _serve_telemetry(_os.environ["GOSSAMER_TELEMETRY"])

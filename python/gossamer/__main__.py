@@ -13,6 +13,8 @@ COMMANDS = {
     "demo": "see Gossamer work",
     "audit": "run a program, then show what its dicts take",
     "trace": "run a program, and record what its tasklets, threads and locks do",
+    "ps": "show what each tasklet of a running program does",
+    "top": "watch a running program: tasklets by state, switches, waits, hogs, memory",
     "seal": "pack a program, compiled, into one verified file",
     "inspect": "show and verify such a file",
     "runtime": "build the launcher that runs such files",
@@ -229,6 +231,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from .trace import cli as trace
 
         return trace.main(arguments[1:], _parser, _run_command)
+    if arguments[0] in ("ps", "top"):
+        from .telemetry import cli as telemetry
+
+        return int(getattr(telemetry, arguments[0])(arguments[1:], _parser))
     return {"run": _run_command, "demo": _demo, "audit": _audit}[arguments[0]](arguments[1:])
 
 
