@@ -94,7 +94,7 @@ int gosp_tasklet_bind(gosp_thread *th, TaskletObject *t, PyObject *func, PyObjec
         Py_XDECREF(context);
         return -1;
     }
-    if (GOSP_UNLIKELY(gosp_is_traced(th->ts)))
+    if (GOSP_UNLIKELY(gosp_is_traced(th->ts) && !gosp_calls_here(th->ts)))
         t->core.flags |= GOSP_TRACE_ME;
     PyObject *bound = func != Py_None ? func : with_args ? bound_function(t) : NULL;
     Py_XINCREF(bound);

@@ -21,6 +21,19 @@ void gosp_record_ends(TaskletObject *t);
 void gosp_record_thread(gosp_thread *th);
 void gosp_record_renamed(TaskletObject *t);
 
+/* trace_calls.c. Before 3.12: is its profile function in ts? Take it out; put it back, if calls are recorded and there is no
+ * other. */
+#if PY_VERSION_HEX < 0x030C0000
+int gosp_calls_here(PyThreadState *ts);
+void gosp_calls_leave(PyThreadState *ts);
+void gosp_calls_enter(PyThreadState *ts);
+#else
+#define gosp_calls_here(ts) ((void)(ts), 0)
+#define gosp_calls_leave(ts) ((void)(ts))
+#define gosp_calls_enter(ts) ((void)(ts))
+#endif
+extern PyMethodDef gosp_calls_functions[];
+
 int gosp_record_init(PyObject *module);
 extern PyMethodDef gosp_record_functions[];
 

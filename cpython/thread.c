@@ -13,6 +13,7 @@ __thread gosp_thread *gosp_self __attribute__((tls_model("initial-exec")));
 /* Tracing moves between thread state and tasklet like the rest, but only few tasklets have any. */
 __attribute__((noinline, cold)) static void swap_tracing(PyThreadState *ts, TaskletObject *from, TaskletObject *to)
 {
+    gosp_calls_leave(ts); /* it stays with the thread */
     if (gosp_is_traced(ts) && !gosp_extras_get(from)) /* even if it has ended: a callback may have set it since */
         PyErr_WriteUnraisable((PyObject *)from); /* out of memory: its trace function is lost */
     if (from->extras)
@@ -20,6 +21,7 @@ __attribute__((noinline, cold)) static void swap_tracing(PyThreadState *ts, Task
     gosp_trace_restore(to->extras ? &to->extras->trace : NULL, ts);
     if (to->extras) /* moved, not copied */
         to->extras->trace = (gosp_trace){.event = GOSP_NO_EVENT};
+    gosp_calls_enter(ts);
 }
 
 static inline void leave_state(gosp_thread *th, TaskletObject *from)
@@ -220,7 +222,7 @@ static __attribute__((noinline)) void *end(TaskletObject *t, PyObject *result)
         Py_DECREF(result);
     else
         failure = gosp_outcome_of(th, t, result);
-    if (GOSP_UNLIKELY(gosp_is_traced(ts))) { /* counted by the interpreter: switch off properly */
+    if (GOSP_UNLIKELY(gosp_is_traced(ts) && !gosp_calls_here(ts))) { /* counted by the interpreter: switch off properly */
         ts->tracing = 0;
         PyEval_SetTrace(NULL, NULL);
         PyEval_SetProfile(NULL, NULL);

@@ -13,6 +13,12 @@ static inline int gosp_ts_is_current(PyThreadState *ts)
 
 /* The flag that sends the evaluation loop to the tracing code lies in the innermost _PyCFrame, which is
  * back in place only after the jump. */
+/* Of any thread. -1 with an error. */
+static inline int gosp_ts_set_profile(PyThreadState *ts, Py_tracefunc func)
+{
+    return _PyEval_SetProfile(ts, func, NULL);
+}
+
 static inline void gosp_tracing_resumed(PyThreadState *ts)
 {
     ts->cframe->use_tracing = (ts->c_tracefunc || ts->c_profilefunc) && !ts->tracing ? 255 : 0;

@@ -500,3 +500,146 @@ class TestMemory:
             gossamer.set_spill(*old) if old else gossamer.set_spill(None)
         kinds = [event.kind for event in timeline.trace]
         assert kinds.count("spill") == kinds.count("spilled")
+
+
+class TestFunctions:
+    @staticmethod
+    def of(tasklet, here):
+        return [(zone.name.removeprefix(here), zone.depth, zone.function) for zone in tasklet.zones if zone.name.startswith(here)]
+
+    def test_calls_are_zones_on_their_tasklets_track(self, record):
+        def leaf():
+            gossamer.schedule()
+
+        def work():
+            leaf()
+            leaf()
+
+        def program():
+            a, b = gossamer.spawn(work, name="a"), gossamer.spawn(work, name="b")
+            gossamer.run()
+            assert not a.alive and not b.alive
+
+        timeline = record(program, functions=True)
+        check(timeline)
+        here = "TestFunctions.test_calls_are_zones_on_their_tasklets_track.<locals>."
+        for name in "ab":
+            tasklet = by_name(timeline, name)
+            assert self.of(tasklet, here) == [("work", 0, True), ("leaf", 1, True), ("leaf", 1, True)]
+            work, *leaves = [zone for zone in tasklet.zones if zone.function]
+            assert all(work.begin <= leaf.begin <= leaf.end <= work.end for leaf in leaves)
+        assert self.of(by_name(timeline, "main"), here) == [("program", 0, True)]
+
+    def test_errors_generators_and_kills_close_what_they_leave(self, record):
+        def generator():
+            yield 1
+            yield 2
+
+        def failing():
+            for _ in generator():
+                raise KeyError
+
+        def waits():
+            gossamer.channel().receive()
+
+        def program():
+            t = gossamer.spawn(waits, name="killed")
+            gossamer.schedule()
+            with pytest.raises(KeyError):
+                failing()
+            t.kill()
+            with trace.zone("after"):
+                pass
+
+        timeline = record(program, functions=True)
+        here = "TestFunctions.test_errors_generators_and_kills_close_what_they_leave.<locals>."
+        assert self.of(by_name(timeline, "killed"), here) == [("waits", 0, True)]
+        main = by_name(timeline, "main")
+        assert [name for name, _, _ in self.of(main, here)][:3] == ["program", "failing", "generator"]
+        (after,) = [zone for zone in main.zones if zone.name == "after"]
+        assert after.depth == 1, "something was left open"
+
+    def test_in_every_thread_and_tasklet_that_exists_or_comes(self, record):
+        channel, go, ready = gossamer.channel(), threading.Event(), threading.Event()
+
+        def leaf():
+            pass
+
+        def waits():
+            channel.receive()
+            leaf()
+
+        def thread():
+            ready.set()
+            go.wait(60)
+            leaf()
+            gossamer.spawn(leaf, name="in the old thread")
+            gossamer.run()
+
+        old_tasklet, old = gossamer.spawn(waits, name="old"), threading.Thread(target=thread)
+        old.start()
+        ready.wait(60)
+        gossamer.schedule()
+
+        def program():
+            new = threading.Thread(target=leaf)
+            new.start()
+            new.join()
+            go.set()
+            old.join()
+            channel.send(1)
+            gossamer.run()
+
+        timeline = record(program, functions=True)
+        check(timeline)
+        here = "TestFunctions.test_in_every_thread_and_tasklet_that_exists_or_comes.<locals>."
+        found = [zone.name for t in timeline.tasklets for zone in t.zones] + [zone.name for t in timeline.threads for zone in t.zones]
+        assert found.count(here + "leaf") == 4
+        assert not old_tasklet.alive
+
+    def test_nothing_is_left_behind(self, record):
+        before = sys.getprofile(), threading.getprofile()
+        record(lambda: gossamer.spawn(lambda: None) and gossamer.run(), functions=True)
+        assert (sys.getprofile(), threading.getprofile()) == before
+        if sys.version_info >= (3, 12):
+            assert all(sys.monitoring.get_tool(number) != "gossamer.trace" for number in range(6))
+
+    def test_another_profiler(self, record):
+        if sys.version_info >= (3, 12):
+            taken = [number for number in range(6) if sys.monitoring.get_tool(number) is None]
+            for number in taken:
+                sys.monitoring.use_tool_id(number, "another")
+        else:
+            sys.setprofile(lambda *args: None)
+        try:
+            with pytest.raises(RuntimeError, match="another profiler is active"):
+                trace.start(functions=True)
+        finally:
+            if sys.version_info >= (3, 12):
+                for number in taken:
+                    sys.monitoring.free_tool_id(number)
+            else:
+                sys.setprofile(None)
+        assert not trace.stats()["on"]
+
+    def test_a_tasklet_with_its_own_profiler_keeps_it(self, record):
+        seen = []
+
+        def leaf():
+            pass
+
+        def profiled():
+            sys.setprofile(lambda frame, event, arg: seen.append(event))
+            gossamer.schedule()
+            leaf()
+            sys.setprofile(None)
+
+        def program():
+            gossamer.spawn(profiled, name="profiled")
+            gossamer.spawn(leaf, name="other")
+            gossamer.run()
+
+        timeline = record(program, functions=True)
+        check(timeline)
+        assert "call" in seen
+        assert [zone.name.rpartition(".")[2] for zone in by_name(timeline, "other").zones] == ["leaf"]

@@ -23,6 +23,7 @@ import threading as _threading
 from typing import Any as _Any
 
 from .. import _gossamer
+from . import _calls
 from .._gossamer import _trace_counter as counter
 from .._gossamer import _trace_label as label
 from .._gossamer import _trace_message as message
@@ -38,13 +39,16 @@ def _own_format(path: str) -> bool:
     return not path.endswith((".pftrace", ".perfetto-trace", ".json"))
 
 
-def start(path: "str | _os.PathLike[str] | None" = None, *, events: int = 65536, limit: int = 0, drop: bool = False, gc: bool = True) -> None:
+def start(
+    path: "str | _os.PathLike[str] | None" = None, *, events: int = 65536, limit: int = 0, drop: bool = False, gc: bool = True, functions: bool = False
+) -> None:
     """Begin to record.
 
     path: the file; None: keep the latest in memory, until save() or stop(). events: how many each thread's ring holds (of 32
     bytes). limit: recording ends when the recorder's file has about that many bytes; 0: no limit. drop: when the file cannot be
     written as fast as events come, lose some, instead of letting the program wait. gc: record the collector's pauses.
-    RuntimeError: a trace is being recorded already. OSError: the file cannot be made.
+    functions: record calls of Python functions as zones, in every tasklet and thread.
+    RuntimeError: a trace is being recorded already; another profiler is active. OSError: the file cannot be made.
     """
     global _output, _raw
     if events < 1 or limit < 0:
@@ -64,6 +68,15 @@ def start(path: "str | _os.PathLike[str] | None" = None, *, events: int = 65536,
             _os.unlink(raw)
         raise
     _output, _raw = output, raw
+    if functions:
+        try:
+            _calls.begin()
+        except BaseException:
+            _calls.end()
+            _gossamer._trace_stop("{}")
+            if raw is not None and raw != output:
+                _os.unlink(raw)
+            raise
     if gc:
         _gc.callbacks.append(_gossamer._trace_gc)
 
@@ -85,6 +98,7 @@ def stop() -> dict[str, _Any]:
     global _output, _raw
     while _gossamer._trace_gc in _gc.callbacks:
         _gc.callbacks.remove(_gossamer._trace_gc)
+    _calls.end()
     output, raw = _output, _raw
     _output = _raw = None
     _gossamer._trace_stop(_info())

@@ -28,6 +28,7 @@ def main(arguments: Sequence[str], make_parser: Any, run: Any) -> int:
                         help="what to write: .pftrace (Perfetto), .json (speedscope), else the recorder's own; %(default)s")  # fmt: skip
     parser.add_argument("--latest", metavar="N", help="keep the last N events of each thread only")
     parser.add_argument("--limit", metavar="MB", help="stop recording when the recorder's file has that many megabytes")
+    parser.add_argument("--functions", action="store_true", help="record calls of Python functions as zones")
     parser.add_argument("--quiet", action="store_true", help="no summary")
     parser.add_argument("--summary", metavar="FILE", help="instead of running a program: the summary of the recorder's file")
     parser.add_argument("--convert", nargs=2, metavar=("FILE", "OUTPUT"), help="likewise: make another format of the recorder's file")
@@ -88,7 +89,7 @@ class _Recording:
 
     def __init__(self, options: Any, parser: Any) -> None:
         self.output = os.path.abspath(options.output)
-        self.quiet = options.quiet
+        self.quiet, self.functions = options.quiet, options.functions
         self.latest = _number(options.latest, "--latest", parser)
         self.limit = _number(options.limit, "--limit", parser) << 20
         self.raw = self.output
@@ -102,9 +103,9 @@ class _Recording:
             self.raw = f"{self.output}.{self.pid}.gostrace"
         try:
             open(self.output, "ab").close()
-            trace.start(None if self.latest else self.raw, events=self.latest or 262144, limit=self.limit)
-        except OSError as error:
-            self.parser.error(_text(error, self.output))
+            trace.start(None if self.latest else self.raw, events=self.latest or 262144, limit=self.limit, functions=self.functions)
+        except (OSError, RuntimeError) as error:
+            self.parser.error(_text(error, self.output) if isinstance(error, OSError) else str(error))
         atexit.register(self.end)
 
     def end(self) -> None:
