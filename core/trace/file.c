@@ -135,7 +135,9 @@ static struct gos_record *copy_ring(const struct gosi_trace_ring *r, uint64_t *f
         for (int w = 0; w < WORDS; w++)
             copy[(i - *from) * WORDS + (uint64_t)w] = __atomic_load_n(&word[w], __ATOMIC_RELAXED);
     }
+#ifndef GOS_TSAN /* which does not know fences; the words are atomic anyway */
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
+#endif
     uint64_t now = __atomic_load_n(&r->head, __ATOMIC_RELAXED), good = now + 1 > size ? now + 1 - size : 0;
     if (good > *from && (now != *to || now > size)) {
         good = now == *to ? *from : good < *to ? good : *to;
