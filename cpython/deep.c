@@ -135,16 +135,20 @@ static PyObject *described(void)
 {
     if (!gosp_spill.always)
         Py_RETURN_NONE;
-    return Py_BuildValue("(nn)", gosp_spill.mark > PY_SSIZE_T_MAX ? PY_SSIZE_T_MAX : (Py_ssize_t)gosp_spill.mark,
-                         (Py_ssize_t)gosp_spill.segment);
+    Py_ssize_t mark = gosp_spill.mark > PY_SSIZE_T_MAX ? PY_SSIZE_T_MAX : (Py_ssize_t)gosp_spill.mark;
+    return gosp_spill.copying ? Py_BuildValue("(nnO)", mark, (Py_ssize_t)gosp_spill.segment, Py_True)
+                              : Py_BuildValue("(nn)", mark, (Py_ssize_t)gosp_spill.segment);
 }
 
 static PyObject *set_spill(PyObject *module, PyObject *const *given, Py_ssize_t nargs, PyObject *kwnames)
 {
     (void)module;
-    static const char *const names[] = {"mark_bytes", "segment_bytes"};
-    PyObject *args[] = {Py_None, Py_None};
-    if (gosp_parse(given, nargs, kwnames, "set_spill", names, 2, 1, args) < 0)
+    static const char *const names[] = {"mark_bytes", "segment_bytes", "copying"};
+    PyObject *args[] = {Py_None, Py_None, Py_False};
+    if (gosp_parse(given, nargs, kwnames, "set_spill", names, 3, 1, args) < 0)
+        return NULL;
+    int copying = PyObject_IsTrue(args[2]);
+    if (copying < 0)
         return NULL;
     if (args[0] != Py_None && refuse_greenlets() < 0)
         return NULL;
@@ -160,6 +164,7 @@ static PyObject *set_spill(PyObject *module, PyObject *const *given, Py_ssize_t 
     if (!before)
         return NULL;
     gosp_spill.always = on;
+    gosp_spill.copying = on && copying;
     gosp_spill.mark = on ? (size_t)mark : SIZE_MAX;
     gosp_spill.segment = (size_t)segment;
     gosp_spill.need = gosp_spill.segment / GOSP_ROOM_RATIO < biggest_need ? gosp_spill.segment / GOSP_ROOM_RATIO : biggest_need;
@@ -174,26 +179,31 @@ static PyObject *get_spill(PyObject *module, PyObject *unused)
 {
     (void)module;
     (void)unused;
-    static const gos_segments none;
-    gosp_spill_thread *st = gosp_spill_known_thread();
-    const gos_segments *pool = st ? &st->pool : &none;
-    return Py_BuildValue("{sOsNsnsIsIsK}", "armed", gosp_spill.blocks || gosp_spill.always ? Py_True : Py_False,
+    static const gosp_spill_thread nothing;
+    const gosp_spill_thread *st = gosp_spill_known_thread();
+    if (!st)
+        st = &nothing;
+    return Py_BuildValue("{sOsNsnsOsIsIsIsnsK}", "armed", gosp_spill.blocks || gosp_spill.always ? Py_True : Py_False,
                          "mark_bytes", gosp_spill.mark > PY_SSIZE_T_MAX ? Py_NewRef(Py_None) : PyLong_FromSize_t(gosp_spill.mark),
-                         "segment_bytes", (Py_ssize_t)gosp_spill.segment, "segments", (unsigned)pool->live, "pooled",
-                         (unsigned)pool->pooled_count, "spills", (unsigned long long)pool->spills);
+                         "segment_bytes", (Py_ssize_t)gosp_spill.segment, "copying", gosp_spill.copying ? Py_True : Py_False,
+                         "segments", (unsigned)st->pool.live, "pooled", (unsigned)st->pool.pooled_count,
+                         "copies", (unsigned)st->copies.live, "copied_bytes", (Py_ssize_t)st->copies.bytes,
+                         "spills", (unsigned long long)(st->pool.spills + st->copies.spills));
 }
 
 static PyMethodDef functions[] = {
     {"set_spill", (PyCFunction)(void (*)(void))set_spill, METH_FASTCALL | METH_KEYWORDS,
-     "set_spill($module, mark_bytes, segment_bytes=None)\n--\n\n"
+     "set_spill($module, mark_bytes, segment_bytes=None, copying=False)\n--\n\n"
      "Arm deep stacks for the whole process, until set_spill(None); return what was set before: a pair, or None.\n\n"
      "mark_bytes: how much of its stack a thread or tasklet may use before calls from C into Python go to a segment. However\n"
      "much it is, they do so when the stack that is really there comes to its end. 0: each such call.\n"
-     "segment_bytes: size of a segment, 262,144 at least; None: fit for the mark, 8 MiB at most."},
+     "segment_bytes: size of a segment, 262,144 at least; None: fit for the mark, 8 MiB at most.\n"
+     "copying: main and other threads do not take segments (tasklets do): the used part of their stack is stored away, the\n"
+     "call runs over the same memory, and the bytes come back. Saves address space; its limits are in the guide."},
     {"get_spill", get_spill, METH_NOARGS,
      "get_spill($module, /)\n--\n\n"
      "Return a dict: whether deep stacks are armed, mark_bytes and segment_bytes, and of the calling thread the segments in\n"
-     "use, those pooled, and how many calls have spilled."},
+     "use, those pooled, what is stored away, and how many calls have spilled."},
     {NULL},
 };
 

@@ -15,6 +15,8 @@
  */
 #include "spill.h"
 
+#include "compat/moved.h"
+
 #include <pthread.h>
 
 static const size_t least_segment = 256 * GOSP_KIB; /* see deep.c, where it bounds what can be asked for */
@@ -47,6 +49,7 @@ static void thread_ends(void *arg)
     gosp_spill_thread *st = arg;
     forget_stacks();
     gos_segments_trim(&st->pool);
+    gos_copies_free(&st->copies);
     free(st);
 }
 
@@ -83,10 +86,13 @@ static int find_stack(const gosp_spill_thread *st, const gos_tasklet *t, const c
         *stack = gos_tasklet_bounds(t);
     else if (!gos_segments_bounds(&st->pool, stack))
         *stack = st->native;
-    size_t size = (size_t)(stack->high - stack->low);
-    int on_segment = t ? t->slot->parent != NULL : st->pool.innermost != NULL;
-    if (on_segment && *need > size / GOSP_ROOM_RATIO)
-        *need = size / GOSP_ROOM_RATIO;
+    size_t room = SIZE_MAX; /* of a stack that is ours to divide */
+    if (t ? t->slot->parent != NULL : st->pool.innermost != NULL)
+        room = (size_t)(stack->high - stack->low);
+    else if (!t && gosp_spill.copying && st->base)
+        room = (size_t)(st->base - stack->low);
+    if (*need > room / GOSP_ROOM_RATIO)
+        *need = room / GOSP_ROOM_RATIO;
     return here >= stack->low && here < stack->high;
 }
 
@@ -169,16 +175,47 @@ static __attribute__((noinline)) PyObject *evaluate_recounted(evaluation *e)
     return e->result;
 }
 
+/* First code at the base of the copies. */
+static void evaluate_over(void *arg, const struct gos_moved *where)
+{
+    evaluation *e = arg;
+    gosp_spill_thread *st = pthread_getspecific(key);
+    gosp_moved moved = {.from = where->near, .to = where->base, .copy = where->copy, .until = st->moved};
+    gosp_moved_away(&moved, e->ts);
+    st->moved = moved.innermost;
+    evaluate_here(e);
+    st->moved = moved.until;
+    gosp_moved_back(&moved, e->ts);
+}
+
+/* Not where somebody may have the address of something on this stack: CPython's collector, a callback's caller, which may
+ * be in the middle of an operation with another thread. */
+static int can_copy(const gosp_spill_thread *st, const gos_tasklet *t, const evaluation *e)
+{
+    gosp_thread *th = gosp_self;
+    return gosp_spill.copying && !t && !st->pool.innermost && st->base &&
+           st->base - st->native.low >= 2 * GOSP_C_RESERVE_BYTES && !gosp_stack_is_linked(e->ts) && !(th && th->sched.trap);
+}
+
 static __attribute__((noinline)) PyObject *evaluate_spilled(gosp_spill_thread *st, gos_tasklet *t, evaluation *e)
 {
     if (gosp_greenlets_used())
         return gosp_eval_next(e->ts, e->frame, e->throwflag);
+    if (can_copy(st, t, e) && gos_copy_call(&st->copies, st->base, evaluate_over, e, sizeof *e) == GOS_OK)
+        return e->result;
     if (call_on_segment(st, t, e) == 0)
         return e->result;
     st->segment = gosp_spill.segment; /* it may be another time */
     if ((char *)__builtin_frame_address(0) - e->low < GOSP_C_RESERVE_BYTES)
         return fail(e);
     return evaluate_recounted(e);
+}
+
+/* What begins the thread stays where it is: whatever is further out than the first Python code that is seen here. */
+static void note_base(gosp_spill_thread *st, char *here)
+{
+    if (!st->copies.innermost && here > st->base && here >= st->native.low && here < st->native.high)
+        st->base = here;
 }
 
 static __attribute__((noinline)) PyObject *evaluate_slow(PyThreadState *ts, gosp_eval_frame *frame, int throwflag)
@@ -188,6 +225,8 @@ static __attribute__((noinline)) PyObject *evaluate_slow(PyThreadState *ts, gosp
     gos_tasklet *t = running_tasklet();
     struct gos_bounds stack;
     size_t need;
+    if (st && !t && !st->pool.innermost)
+        note_base(st, here);
     if (!st || !find_stack(st, t, here, &stack, &need))
         return gosp_eval_next(ts, frame, throwflag);
     if (!t && !st->pool.innermost)

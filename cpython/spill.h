@@ -14,6 +14,7 @@ enum { GOSP_ROOM_RATIO = 2 }; /* of a small segment, one part in so many is kept
 typedef struct {
     int blocks;          /* deep_stack() blocks that are open */
     int always;          /* set_spill is on */
+    int copying;         /* the thread's own flow runs over the memory of its callers, where that is possible */
     size_t mark;         /* bytes of a stack that may be used, at most */
     size_t segment;      /* size of a segment; what is not touched of it costs address space only */
     size_t need;         /* bytes that are left wherever Python code begins to run: for what it does in C */
@@ -22,6 +23,9 @@ typedef struct {
 
 typedef struct {
     gos_segments pool;
+    gos_copies copies;
+    char *base;               /* of the copies: the furthest address from which the native stack is moved */
+    struct _PyInterpreterFrame *moved; /* the innermost frame of what has moved; NULL: none */
     struct gos_bounds native; /* low == high: unknown, and so nothing is ever moved */
     size_t segment;           /* what is tried first: smaller than the settings say once address space was short */
     unsigned generation;      /* of the settings that were seen last */

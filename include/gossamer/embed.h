@@ -30,6 +30,8 @@ typedef struct gos_node gos_node;
 typedef struct gos_slot gos_slot;
 typedef struct gos_segment gos_segment;
 typedef struct gos_segments gos_segments;
+typedef struct gos_copy gos_copy;
+typedef struct gos_copies gos_copies;
 typedef struct gos_hooks gos_hooks;
 typedef struct gos_timer gos_timer;
 typedef struct gos_message gos_message;
@@ -185,6 +187,22 @@ struct gos_bounds {
     char *low, *high;
 };
 
+/* ---- copies: the same without more address space ----
+ *
+ * gos_copies is what one thread has stored away of its native stack, zeroed at first. */
+struct gos_copies {
+    gos_copy *innermost; /* calls that run over the memory of their callers */
+    gos_copy *spare;     /* a block for the next one */
+    uint32_t live;
+    uint64_t spills;     /* such calls so far */
+    size_t bytes;        /* of memory that these take now */
+};
+
+/* What of the stack is stored away: the bytes from near to base are at copy. */
+struct gos_moved {
+    char *near, *base, *copy;
+};
+
 enum { GOS_BLOCK_CLASSES = 16, GOS_BLOCKS_KEPT = 32 };
 
 struct gos_sched {
@@ -313,6 +331,16 @@ GOS_API GOS_MUST_CHECK int gos_sched_pin(gos_sched *s, gos_tasklet *t);
  * current tasklet, or NULL on a thread without a scheduler and in main: those stay where they are, so that only the
  * pool needs to know. GOS_ENOMEM: nothing was called. */
 GOS_API GOS_MUST_CHECK int gos_segment_call(gos_segments *pool, gos_tasklet *t, size_t bytes, void (*call)(void *), void *arg);
+
+/* Store the native stack of the calling thread away from here to base (an address on it, rounded down to 64; further out than
+ * the caller), call call(arg, what was moved) with the stack beginning at base, put the bytes back, and return. `size`
+ * bytes at arg, which may lie on that stack, are moved aside for the call, and back. Nothing may use an address of a
+ * frame between here and base meanwhile. GOS_ENOMEM: nothing was called; always so under sanitizers. */
+GOS_API GOS_MUST_CHECK int gos_copy_call(gos_copies *copies, char *base, void (*call)(void *arg, const struct gos_moved *moved),
+                                         void *arg, size_t size);
+
+/* The thread ends: free what is left. */
+GOS_API void gos_copies_free(gos_copies *copies);
 
 /* Unmap the segments that are ready for use. Needs no scheduler and no allocator: good at a thread's end. */
 GOS_API void gos_segments_trim(gos_segments *pool);

@@ -488,6 +488,7 @@ def test_a_minute():
     finally:
         gossamer.set_preemption(None)
         signal.signal(signal.SIGALRM, old)
+    print(sum(turns.counts.values()), "turns,", sent[0], "signals,", grown, "bytes more")
     assert got == sent and sent[0] > 10
     assert max(turns.counts.values()) - min(turns.counts.values()) <= 1
     assert grown < 2 << 20
