@@ -37,7 +37,7 @@ struct gos_copy {
     struct gos_moved moved;
     void (*call)(void *arg, const struct gos_moved *moved);
     void *arg;
-    _Alignas(64) char scratch[SCRATCH];
+    _Alignas(16) char scratch[SCRATCH];
     char bytes[];
 };
 

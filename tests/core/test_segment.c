@@ -396,3 +396,46 @@ CASE(segments_of_who_is_given_up_are_unmapped)
     CHECK_INT(pool.live, ==, 0);
     gos_sched_fini(s);
 }
+
+/* ---- copies ---- */
+
+static gos_copies copies;
+
+struct over {
+    int depth;
+    char *base, *seen;
+};
+
+/* Each call overwrites what its callers have there. */
+static void over(void *arg, const struct gos_moved *moved)
+{
+    struct over *o = arg;
+    volatile unsigned char here[BYTES];
+    fill(here, (unsigned)o->depth);
+    CHECK_PTR(moved->base, <=, o->base);
+    CHECK_PTR(moved->near, <, moved->base);
+    CHECK(!o->seen || o->seen == (char *)here); /* the same memory at each depth */
+    CHECK_INT(copies.live, ==, (unsigned)(10 - o->depth));
+    if (o->depth > 0) {
+        struct over inner = {o->depth - 1, o->base, (char *)here};
+        CHECK_OK(gos_copy_call(&copies, o->base, over, &inner, sizeof inner));
+        CHECK_INT(inner.depth, ==, -1); /* what it has left in its arguments */
+    }
+    CHECK(intact(here, (unsigned)o->depth));
+    o->depth = -1;
+}
+
+CASE(copies_bring_the_bytes_back)
+{
+    struct over o = {9, __builtin_frame_address(0), NULL};
+    int rc = gos_copy_call(&copies, o.base, over, &o, sizeof o);
+    if (rc == GOS_ENOMEM && test_slowness() > 1)
+        return; /* sanitizers: never */
+    CHECK_OK(rc);
+    CHECK_INT(o.depth, ==, -1);
+    CHECK_INT(copies.live, ==, 0);
+    CHECK_INT(copies.bytes, ==, 0);
+    CHECK_INT(copies.spills, ==, 10);
+    gos_copies_free(&copies);
+    CHECK_PTR(copies.spare, ==, NULL);
+}
