@@ -36,7 +36,7 @@ TICKS = """
 
     def ticked():
         global ticks
-        assert ticks >= 3, ticks
+        assert ticks  # its timer was due before what was waited for
         ticks = 0
 """
 
