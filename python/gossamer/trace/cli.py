@@ -12,6 +12,7 @@ examples:
   gossamer trace --latest 100000 -o end.pftrace server.py    only the last 100,000 events of each thread
   gossamer trace --summary run.gostrace             what stands out in a recording that was kept
   gossamer trace --convert run.gostrace run.pftrace
+  gossamer trace view run.pftrace                   make a page of it; gossamer trace svg: a drawing
 
 The program runs as with `gossamer run`. When it ends, what stands out is written to standard error: waits, long runs, locks, the
 GIL, memory. docs/guide/tracing.md explains it.
@@ -20,6 +21,10 @@ GIL, memory. docs/guide/tracing.md explains it.
 
 def main(arguments: Sequence[str], make_parser: Any, run: Any) -> int:
     """make_parser, run: those of the other commands."""
+    if arguments and arguments[0] in ("view", "svg"):
+        from . import _show
+
+        return _show.main(arguments[0], arguments[1:], make_parser)
     parser = make_parser(
         "gossamer trace", "Run a program and record what its tasklets, threads and locks do.", EPILOG,
         usage="gossamer trace [OPTIONS] PROGRAM.py [ARGUMENT ...]\n       gossamer trace [OPTIONS] -m MODULE [ARGUMENT ...]",
