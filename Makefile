@@ -82,6 +82,7 @@ typing: install
 bench: install
 	@tools/setup-venv.sh $(PYTHON) bench/requirements.txt
 	@$(VENV)/bin/python bench/run.py $(ARGS)
+	@$(if $(filter-out --quick,$(ARGS)),,$(VENV)/bin/python bench/lean.py $(ARGS))
 
 soak: install
 	@tools/soak.sh $(PYTHON) $(SOAK)

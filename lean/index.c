@@ -61,13 +61,14 @@ void lean_index_add(char *block, Py_hash_t hash, size_t position)
     uint64_t mixed = lean_mix(hash);
     for (uint32_t g = lean_group(mixed, ix->groups);; g = g + 1 == ix->groups ? 0 : g + 1) {
         uint8_t *row = index_row(block, g, ix->width);
-        uint32_t empty = lean_match16(row, LEAN_EMPTY), free = empty | lean_match16(row, LEAN_DELETED);
-        if (!free)
-            continue;
         unsigned i = index_home(mixed);
-        if (!(free >> i & 1))
+        if (row[i] > LEAN_DELETED) { /* taken */
+            uint32_t free = lean_match16(row, LEAN_EMPTY) | lean_match16(row, LEAN_DELETED);
+            if (!free)
+                continue;
             i = (unsigned)__builtin_ctz(free);
-        ix->room -= (empty >> i) & 1;
+        }
+        ix->room -= row[i] == LEAN_EMPTY;
         row[i] = lean_index_tag(mixed);
         store(row, i, ix->width, position);
         return;

@@ -1,11 +1,14 @@
-"""Real programs, sealed: a web application on Bottle, which answers real requests, and HTTPie, which makes them.
+"""Real programs, sealed, signed and run under a pinned key: a web application on Bottle, which answers real requests, HTTPie,
+which makes them, and this project's own world server.
 
-Their packages are installed from the package index into a folder of the run; without network these tests are skipped.
+The packages of the first two are installed from the package index into a folder of the run; without network these tests are skipped.
 """
 import fcntl
 import json
 import os
 import pathlib
+import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -73,10 +76,21 @@ def packages():
 
 
 @pytest.fixture
-def server(seal, launcher, packages):
+def signed(tmp_path, run):
+    """(options of `gossamer seal`, options of the launcher): sign with a new key, and pin it."""
+    pytest.importorskip("nacl", reason="signing needs PyNaCl, which is not installed here")
+    if "no (built without libsodium)" in run(None, "--version").stdout:
+        pytest.skip("the launcher was built without libsodium: no headers on this machine")
+    assert quick("seal", "--new-key", tmp_path / "mine").returncode == 0
+    return ["--key", tmp_path / "mine.key"], ["--key", tmp_path / "mine.pub"]
+
+
+@pytest.fixture
+def server(seal, launcher, packages, signed):
     """The address of the sealed web application."""
-    archive = seal(WEB, "--path", packages, "--exclude", "gevent", "--exclude", "greenlet", name="web")  # servers that Bottle could use
-    process = subprocess.Popen([launcher, archive], stdout=subprocess.PIPE, text=True)
+    sign, pin = signed
+    archive = seal(WEB, *sign, "--path", packages, "--exclude", "gevent", "--exclude", "greenlet", name="web")  # servers that Bottle could use
+    process = subprocess.Popen([launcher, *pin, archive], stdout=subprocess.PIPE, text=True)
     port = process.stdout.readline().strip()
     assert port
     yield f"http://127.0.0.1:{port}"
@@ -94,17 +108,55 @@ def test_web_application_answers(server):
         assert json.load(answer) == {"refused": "CompilerClosed"}
 
 
-def test_command_line_tool_with_its_dependencies(server, packages, run, tmp_path):
+def test_command_line_tool_with_its_dependencies(server, packages, run, signed, tmp_path):
+    sign, pin = signed
     archive = tmp_path / "http.gos"
-    done = quick("seal", "--entry", "httpie.__main__:main", "--path", packages, "-o", archive)
+    done = quick("seal", "--entry", "httpie.__main__:main", *sign, "--path", packages, "-o", archive)
     assert done.returncode == 0, done.stderr
     home = {**os.environ, "HOME": str(tmp_path)}
-    done = run(archive, "--version", env=home)
+    done = run(archive, "--version", env=home, options=pin)
     assert done.stdout == "3.2.4\n", done.stderr
-    done = run(archive, "--ignore-stdin", "--body", "--pretty=none", server + "/hello/httpie", env=home)
+    done = run(archive, "--ignore-stdin", "--body", "--pretty=none", server + "/hello/httpie", env=home, options=pin)
     assert json.loads(done.stdout) == {"hello": "httpie"}, done.stderr
-    done = run(archive, "--ignore-stdin", "--body", "--pretty=none", server + "/sum", "--raw=[4, 5]", env=home)
+    done = run(archive, "--ignore-stdin", "--body", "--pretty=none", server + "/sum", "--raw=[4, 5]", env=home, options=pin)
     assert json.loads(done.stdout) == {"sum": 9}, done.stderr
+
+
+WORLD = """
+from gossamer.demo import world
+raise SystemExit(world.serve("127.0.0.1", 0))
+"""
+
+
+def visit(address, *commands):
+    """What the world tells somebody who says this and leaves."""
+    with socket.create_connection(address, timeout=60) as connection:
+        connection.sendall("".join(f"{command}\n" for command in commands).encode())
+        return b"".join(iter(lambda: connection.recv(4096), b"")).decode()
+
+
+def test_world_server(seal, launcher, signed):
+    """This project's own server: tasklets, sockets and the extension, out of a signed archive."""
+    sign, pin = signed
+    archive = seal(WORLD, *sign, name="world")
+    process = subprocess.Popen([launcher, *pin, archive], stdout=subprocess.PIPE, text=True)
+    try:
+        line = process.stdout.readline()
+        assert line.startswith("listening on 127.0.0.1:"), line
+        address = "127.0.0.1", int(line.split()[2].rstrip(",").rpartition(":")[2])
+        with socket.create_connection(address, timeout=60) as first, first.makefile("rwb") as file:
+            file.write(b"ada\nwho\n")
+            file.flush()
+            while b"You are one of 1 players" not in (line := file.readline()):
+                assert line
+            told = visit(address, "grace", "say hello", "who", "stats", "quit")
+            for line in ("You are grace now", "You say: hello", "You are one of 2 players", "You learn: ", "You leave the world"):
+                assert line in told
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+        assert process.returncode == 0 and out.startswith("\nthe world ends: "), out
+    finally:
+        process.kill()
 
 
 def test_check_names_frameworks_that_compile(packages, tmp_path):
