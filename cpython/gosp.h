@@ -399,8 +399,8 @@ void gosp_clear_register(gosp_thread *th); /* before the current tasklet waits f
 int gosp_poll_wait(gosp_thread *th, struct gos_poll_fd *fds, uint32_t count, int owned, int64_t deadline_ns);
 extern PyMethodDef gosp_poll_functions[];
 
-/* net.c */
-extern PyMethodDef gosp_net_functions[];
+/* net.c, net_life.c, net_test.c */
+extern PyMethodDef gosp_net_functions[], gosp_net_life_functions[], gosp_net_test_functions[];
 
 /* scheduler.c, introspect.c, atomic.c, context.c, tracing.c */
 extern PyMethodDef gosp_scheduler_functions[];

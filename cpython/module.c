@@ -129,7 +129,8 @@ static int module_exec(PyObject *module)
         PyModule_AddFunctions(module, gosp_introspect_functions) < 0 || PyModule_AddFunctions(module, gosp_pool_functions) < 0 ||
         PyModule_AddFunctions(module, gosp_preempt_functions) < 0 || PyModule_AddFunctions(module, gosp_stall_functions) < 0 ||
         PyModule_AddFunctions(module, gosp_sync_functions) < 0 || PyModule_AddFunctions(module, gosp_poll_functions) < 0 ||
-        PyModule_AddFunctions(module, gosp_net_functions) < 0 || PyModule_AddFunctions(module, gosp_record_functions) < 0 ||
+        PyModule_AddFunctions(module, gosp_net_functions) < 0 || PyModule_AddFunctions(module, gosp_net_life_functions) < 0 ||
+        PyModule_AddFunctions(module, gosp_net_test_functions) < 0 || PyModule_AddFunctions(module, gosp_record_functions) < 0 ||
         PyModule_AddFunctions(module, gosp_telemetry_functions) < 0 ||
         PyModule_AddFunctions(module, gosp_calls_functions) < 0)
         return -1;

@@ -1,307 +1,381 @@
-/* net.c - reading from and writing to sockets, for gossamer.net.socket: try, wait, try again.
+/* net.c - the type of tasklets' sockets, and their streams of bytes: recv, send and the like. See net.h.
  *
- * The descriptor is non-blocking, and its owner tells the poller before it is closed (_close_fd). Buffers are made anew
- * after each wait, so that an idle connection has none.
- * Locking: the GIL, held during the calls, which do not block.
+ * A buffer for recv is made after the wait, so that an idle connection has none; small reads go through one that all
+ * share. A TCP socket whose last read was short is not asked again before the poller tells of a change.
  */
-#include "gosp.h"
+#include "net.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/un.h>
+Py_ssize_t gosp_sock_offset;
+PyTypeObject *gosp_sock_type;
 
-#include "poll/faults.h"
+/* ---- trying and waiting ---- */
 
-struct call {
-    gosp_thread *th;
-    int fd, flags;
-    PyObject *timeout; /* None, or seconds; 0: do not wait */
-    int64_t deadline;  /* 0: not needed yet */
-    void *function;
-    PyObject *const *args;
-    Py_ssize_t nargs;
-};
-
-/* What becomes of a call that has returned rc. */
-enum next { DONE, AGAIN, FAILED };
-
-static enum next raise_errno(int error)
+enum gosp_next gosp_net_errno(int error)
 {
     errno = error;
     PyErr_SetFromErrno(error == ENOSYS ? PyExc_NotImplementedError : PyExc_OSError);
-    return FAILED;
+    return GOSP_FAILED;
 }
 
-static int has_deadline(struct call *c)
+static int64_t deadline_of(double seconds)
 {
-    return c->deadline || gosp_deadline(c->timeout, &c->deadline) == 0;
+    if (seconds < 0)
+        return GOS_FOREVER;
+    if (seconds == 0)
+        return 0;
+    return seconds > 3e9 ? GOS_FOREVER - 1 : gos_now() + (int64_t)(seconds * 1e9);
+}
+
+/* Has somebody closed it, and perhaps opened another with the same number, while we waited? */
+static enum gosp_next still_open(const gosp_netcall *c)
+{
+    return GOSP_LIKELY(c->s->fd == c->fd) ? GOSP_AGAIN : gosp_net_errno(EBADF);
+}
+
+static void note(const gosp_netcall *c)
+{
+    gosp_thread *th = c->th;
+    if (th->sched.head == th->sched.current)
+        gosp_frames_note_method(&gosp_current(th)->state, th->ts, c->op, c->args, c->nargs);
 }
 
 /* The system is short of buffers for sending, and does not tell when there are some: a little later. */
-static enum next wait_a_little(struct call *c, int error)
+static enum gosp_next wait_a_little(gosp_netcall *c, int error)
 {
     TaskletObject *cur = gosp_current(c->th);
     int64_t soon = gos_now() + 1000000;
     if (soon > c->deadline)
-        return raise_errno(error);
+        return gosp_net_errno(error);
+    note(c);
     int rc = gos_sched_sleep(&c->th->sched, soon);
     PyObject *result = gosp_resumed(c->th, cur, rc);
     Py_XDECREF(result);
-    return result ? AGAIN : FAILED;
+    return result ? still_open(c) : GOSP_FAILED;
 }
 
-static enum next after(struct call *c, ssize_t rc, unsigned events)
+enum gosp_next gosp_net_wait(gosp_netcall *c, unsigned events)
 {
-    if (GOSP_LIKELY(rc >= 0))
-        return DONE;
-    if (rc == -EINTR)
-        return PyErr_CheckSignals() < 0 ? FAILED : AGAIN;
-    int full = events == GOS_POLL_OUT && rc == -ENOBUFS;
-    if (rc != -EAGAIN && rc != -EWOULDBLOCK && !full)
-        return raise_errno((int)-rc);
-    if (!(c->flags & MSG_DONTWAIT) && !has_deadline(c))
-        return FAILED;
-    if (c->deadline == 0) /* it must not wait */
-        return raise_errno((int)-rc);
-    gosp_thread *th = c->th;
-    if (th->sched.head == th->sched.current)
-        gosp_frames_note_function(&gosp_current(th)->state, th->ts, c->function, c->args, c->nargs);
-    if (full)
-        return wait_a_little(c, ENOBUFS);
     struct gos_poll_fd one = {.fd = c->fd, .events = (uint16_t)events};
-    int n = gosp_poll_wait(th, &one, 1, 1, c->deadline);
+    if (!c->deadline)
+        c->deadline = deadline_of(c->s->timeout);
+    note(c);
+    int n = gosp_poll_wait(c->th, &one, 1, 1, c->deadline);
     if (n == 0)
         PyErr_SetString(PyExc_TimeoutError, "timed out");
-    return n > 0 ? AGAIN : FAILED;
+    return n > 0 ? still_open(c) : GOSP_FAILED;
 }
 
-/* args: descriptor, something, flags, timeout. */
-static int begin(struct call *c, const char *name, void *function, PyObject *const *args, Py_ssize_t nargs)
+enum gosp_next gosp_net_after(gosp_netcall *c, ssize_t rc, unsigned events)
+{
+    if (GOSP_LIKELY(rc >= 0))
+        return GOSP_DONE;
+    if (rc == -EINTR)
+        return PyErr_CheckSignals() < 0 ? GOSP_FAILED : still_open(c);
+    int full = events == GOS_POLL_OUT && rc == -ENOBUFS;
+    if ((rc != -EAGAIN && rc != -EWOULDBLOCK && !full) || c->flags & MSG_DONTWAIT || c->s->timeout == 0)
+        return gosp_net_errno((int)-rc);
+    if (!full)
+        return gosp_net_wait(c, events);
+    if (!c->deadline)
+        c->deadline = deadline_of(c->s->timeout);
+    return wait_a_little(c, ENOBUFS);
+}
+
+int gosp_net_begin(gosp_netcall *c, PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     gosp_thread *th = gosp_thread_current();
-    if (!th)
+    gosp_sock *s = gosp_sock_of(op);
+    if (GOSP_UNLIKELY(!th))
         return -1;
-    if (nargs != 4) {
-        PyErr_Format(PyExc_TypeError, "%s() takes 4 arguments (%zd given)", name, nargs);
-        return -1;
-    }
-    long fd = PyLong_AsLong(args[0]), flags = PyLong_AsLong(args[2]);
-    if (PyErr_Occurred())
-        return -1;
-    if (fd < 0 || fd > INT32_MAX) {
-        raise_errno(EBADF);
+    *c = (gosp_netcall){.th = th, .op = op, .s = s, .fd = s->fd, .args = args, .nargs = nargs};
+    if (GOSP_UNLIKELY(kwnames != NULL))
+        c->nargs += PyTuple_GET_SIZE(kwnames);
+    if (GOSP_UNLIKELY(s->fd < 0)) {
+        gosp_net_errno(EBADF);
         return -1;
     }
-    *c = (struct call){.th = th, .fd = (int)fd, .flags = (int)flags, .timeout = args[3], .function = function, .args = args, .nargs = nargs};
     return 0;
 }
 
-static PyObject *net_recv(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+PyObject *gosp_net_base(PyObject *op, const char *method, PyObject *const *args, Py_ssize_t nargs)
 {
-    struct call c;
-    enum next next = AGAIN;
+    PyObject *function = PyObject_GetAttrString((PyObject *)gosp_sock_type->tp_base, method);
+    PyObject *all = function ? PyTuple_New(nargs + 1) : NULL, *result = NULL;
+    if (all) {
+        PyTuple_SET_ITEM(all, 0, Py_NewRef(op));
+        for (Py_ssize_t i = 0; i < nargs; i++)
+            PyTuple_SET_ITEM(all, i + 1, Py_NewRef(args[i]));
+        result = PyObject_Call(function, all, NULL);
+    }
+    Py_XDECREF(function);
+    Py_XDECREF(all);
+    return result;
+}
+
+PyObject *gosp_net_base_again(gosp_netcall *c, unsigned events, const char *method, PyObject *const *args, Py_ssize_t nargs)
+{
+    for (;;) {
+        PyObject *result = gosp_net_base(c->op, method, args, nargs);
+        if (result || c->flags & MSG_DONTWAIT || c->s->timeout == 0 || !PyErr_ExceptionMatches(PyExc_BlockingIOError))
+            return result;
+        PyErr_Clear();
+        if (gosp_net_wait(c, events) == GOSP_FAILED)
+            return NULL;
+    }
+}
+
+int gosp_net_flags(gosp_netcall *c, PyObject *flags)
+{
+    return !flags || PyArg_Parse(flags, "i", &c->flags) ? 0 : -1; /* 0 when it begins */
+}
+
+/* ---- reading ---- */
+
+/* recv, as often as it takes: number of bytes, or -1 with an exception. */
+static ssize_t read_into(gosp_netcall *c, char *bytes, size_t size)
+{
+    enum gosp_next next;
+    ssize_t n;
+    do {
+        n = GOSI_PLATFORM(recv, c->fd, bytes, size, c->flags);
+        next = gosp_net_after(c, n, GOS_POLL_IN);
+    } while (next == GOSP_AGAIN);
+    if (next != GOSP_DONE)
+        return -1;
+    if (c->s->empties && !c->flags && n > 0 && (size_t)n < size)
+        gos_poll_emptied(&c->th->sched, c->fd);
+    return n;
+}
+
+/* 0; -1 with an exception. */
+static int wait_if_emptied(gosp_netcall *c)
+{
+    if (!c->s->empties || c->flags || c->s->timeout == 0 || !gos_poll_is_emptied(&c->th->sched, c->fd))
+        return 0;
+    return gosp_net_wait(c, GOS_POLL_IN) == GOSP_FAILED ? -1 : 0;
+}
+
+static PyObject *small_recv(gosp_netcall *c, size_t size)
+{
+    static char shared[8192]; /* guarded by the GIL, and nothing runs between recv and the copy but failures */
+    enum gosp_next next;
+    ssize_t n;
+    do {
+        n = GOSI_PLATFORM(recv, c->fd, shared, size, c->flags);
+        if (GOSP_LIKELY(n >= 0)) {
+            if (c->s->empties && !c->flags && n > 0 && (size_t)n < size)
+                gos_poll_emptied(&c->th->sched, c->fd);
+            return PyBytes_FromStringAndSize(shared, n);
+        }
+        next = gosp_net_after(c, n, GOS_POLL_IN);
+    } while (next == GOSP_AGAIN);
+    return NULL;
+}
+
+static PyObject *large_recv(gosp_netcall *c, Py_ssize_t size)
+{
     PyObject *bytes = NULL;
-    ssize_t n = -1;
-    (void)module;
-    if (begin(&c, "_recv", (void *)net_recv, args, nargs) < 0)
+    enum gosp_next next;
+    ssize_t n;
+    do {
+        bytes = PyBytes_FromStringAndSize(NULL, size);
+        if (!bytes)
+            return NULL;
+        n = GOSI_PLATFORM(recv, c->fd, PyBytes_AS_STRING(bytes), (size_t)size, c->flags);
+        if (n < 0)
+            Py_CLEAR(bytes);
+        next = gosp_net_after(c, n, GOS_POLL_IN);
+    } while (next == GOSP_AGAIN);
+    if (next != GOSP_DONE)
         return NULL;
-    Py_ssize_t size = PyLong_AsSsize_t(args[1]);
+    if (c->s->empties && !c->flags && n > 0 && n < size)
+        gos_poll_emptied(&c->th->sched, c->fd);
+    if (n < size)
+        (void)_PyBytes_Resize(&bytes, n);
+    return bytes;
+}
+
+static PyObject *sock_recv(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    gosp_netcall c;
+    if (nargs < 1 || nargs > 2) {
+        PyErr_Format(PyExc_TypeError, "recv() takes 1 or 2 arguments (%zd given)", nargs);
+        return NULL;
+    }
+    Py_ssize_t size = PyLong_AsSsize_t(args[0]);
     if (size < 0) {
         if (!PyErr_Occurred())
             PyErr_SetString(PyExc_ValueError, "negative buffersize in recv");
         return NULL;
     }
-    while (next == AGAIN) {
-        bytes = PyBytes_FromStringAndSize(NULL, size);
-        if (!bytes)
-            return NULL;
-        n = GOSI_PLATFORM(recv, c.fd, PyBytes_AS_STRING(bytes), (size_t)size, c.flags);
-        if (n < 0)
-            Py_CLEAR(bytes);
-        next = after(&c, n, GOS_POLL_IN);
-    }
-    if (next == DONE && n < size)
-        (void)_PyBytes_Resize(&bytes, n);
-    return bytes;
+    if (gosp_net_begin(&c, op, args, nargs, NULL) < 0 || (nargs == 2 && gosp_net_flags(&c, args[1]) < 0) || wait_if_emptied(&c) < 0)
+        return NULL;
+    return size <= 8192 ? small_recv(&c, (size_t)size) : large_recv(&c, size);
 }
 
-static PyObject *net_recv_into(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+static PyObject *sock_recv_into(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    struct call c;
-    enum next next = AGAIN;
+    static const char *const names[] = {"buffer", "nbytes", "flags"};
+    PyObject *given[3] = {NULL};
+    gosp_netcall c;
     Py_buffer buffer;
     ssize_t n = -1;
-    (void)module;
-    if (begin(&c, "_recv_into", (void *)net_recv_into, args, nargs) < 0 ||
-        PyObject_GetBuffer(args[1], &buffer, PyBUF_WRITABLE) < 0)
+    if (gosp_parse(args, nargs, kwnames, "recv_into", names, 3, 1, given) < 0)
         return NULL;
-    while (next == AGAIN) {
-        n = GOSI_PLATFORM(recv, c.fd, buffer.buf, (size_t)buffer.len, c.flags);
-        next = after(&c, n, GOS_POLL_IN);
-    }
+    Py_ssize_t size = given[1] ? PyLong_AsSsize_t(given[1]) : 0;
+    if (size == -1 && PyErr_Occurred())
+        return NULL;
+    if (gosp_net_begin(&c, op, args, nargs, kwnames) < 0 || gosp_net_flags(&c, given[2]) < 0 ||
+        PyObject_GetBuffer(given[0], &buffer, PyBUF_WRITABLE) < 0)
+        return NULL;
+    if (size < 0)
+        PyErr_SetString(PyExc_ValueError, "negative buffersize in recv_into");
+    else if (size > buffer.len)
+        PyErr_SetString(PyExc_ValueError, "buffer too small for requested bytes");
+    else if (wait_if_emptied(&c) == 0)
+        n = read_into(&c, buffer.buf, (size_t)(size ? size : buffer.len));
     PyBuffer_Release(&buffer);
-    return next == DONE ? PyLong_FromSsize_t(n) : NULL;
+    return n < 0 ? NULL : PyLong_FromSsize_t(n);
 }
 
-static PyObject *net_send(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+/* ---- writing ---- */
+
+static int begin_sending(gosp_netcall *c, const char *name, PyObject *op, PyObject *const *args, Py_ssize_t nargs, Py_buffer *buffer)
 {
-    struct call c;
-    enum next next = AGAIN;
+    if (nargs < 1 || nargs > 2) {
+        PyErr_Format(PyExc_TypeError, "%s() takes 1 or 2 arguments (%zd given)", name, nargs);
+        return -1;
+    }
+    if (gosp_net_begin(c, op, args, nargs, NULL) < 0 || (nargs == 2 && gosp_net_flags(c, args[1]) < 0))
+        return -1;
+    return PyObject_GetBuffer(args[0], buffer, PyBUF_SIMPLE);
+}
+
+static PyObject *sock_send(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    gosp_netcall c;
     Py_buffer buffer;
-    ssize_t n = -1;
-    (void)module;
-    if (begin(&c, "_send", (void *)net_send, args, nargs) < 0 || PyObject_GetBuffer(args[1], &buffer, PyBUF_SIMPLE) < 0)
+    enum gosp_next next;
+    ssize_t n;
+    if (begin_sending(&c, "send", op, args, nargs, &buffer) < 0)
         return NULL;
-    while (next == AGAIN) {
+    do {
         n = GOSI_PLATFORM(send, c.fd, buffer.buf, (size_t)buffer.len, c.flags);
-        next = after(&c, n, GOS_POLL_OUT);
-    }
+        next = gosp_net_after(&c, n, GOS_POLL_OUT);
+    } while (next == GOSP_AGAIN);
     PyBuffer_Release(&buffer);
-    return next == DONE ? PyLong_FromSsize_t(n) : NULL;
+    return next == GOSP_DONE ? PyLong_FromSsize_t(n) : NULL;
 }
 
-static PyObject *net_sendall(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+static PyObject *sock_sendall(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
-    struct call c;
-    enum next next = AGAIN;
+    gosp_netcall c;
     Py_buffer buffer;
+    enum gosp_next next;
     size_t sent = 0;
-    (void)module;
-    if (begin(&c, "_sendall", (void *)net_sendall, args, nargs) < 0 || PyObject_GetBuffer(args[1], &buffer, PyBUF_SIMPLE) < 0)
+    if (begin_sending(&c, "sendall", op, args, nargs, &buffer) < 0)
         return NULL;
     do {
         ssize_t n = GOSI_PLATFORM(send, c.fd, (const char *)buffer.buf + sent, (size_t)buffer.len - sent, c.flags);
-        next = after(&c, n, GOS_POLL_OUT);
-        if (next == DONE)
+        next = gosp_net_after(&c, n, GOS_POLL_OUT);
+        if (next == GOSP_DONE)
             sent += (size_t)n;
-    } while (next == AGAIN || (next == DONE && sent < (size_t)buffer.len));
+    } while (next == GOSP_AGAIN || (next == GOSP_DONE && sent < (size_t)buffer.len));
     PyBuffer_Release(&buffer);
-    if (next != DONE)
+    if (next != GOSP_DONE)
         return NULL;
     Py_RETURN_NONE;
 }
 
-/* ---- accept ---- */
+PyMethodDef gosp_net_methods[] = {
+    {"recv", (PyCFunction)(void (*)(void))sock_recv, METH_FASTCALL,
+     "recv($self, bufsize, flags=0, /)\n--\n\nAt most bufsize bytes; none: the peer has closed."},
+    {"recv_into", (PyCFunction)(void (*)(void))sock_recv_into, METH_FASTCALL | METH_KEYWORDS,
+     "recv_into($self, buffer, nbytes=0, flags=0)\n--\n\nInto buffer, at most nbytes (0: as many as fit): how many."},
+    {"send", (PyCFunction)(void (*)(void))sock_send, METH_FASTCALL,
+     "send($self, data, flags=0, /)\n--\n\nSome of data: how many bytes."},
+    {"sendall", (PyCFunction)(void (*)(void))sock_sendall, METH_FASTCALL,
+     "sendall($self, data, flags=0, /)\n--\n\n"
+     "All of data, however long it takes. After an error nobody knows how much has been sent."},
+    {NULL},
+};
 
-static PyObject *internet_address(int family, const void *ip, unsigned port)
+/* ---- the type ---- */
+
+static PyObject *get_timeout(PyObject *op, void *closure)
 {
-    char text[INET6_ADDRSTRLEN];
-    if (!inet_ntop(family, ip, text, sizeof text))
-        return PyErr_SetFromErrno(PyExc_OSError);
-    return Py_BuildValue("(sI)", text, port);
+    double seconds = gosp_sock_of(op)->timeout;
+    (void)closure;
+    return seconds < 0 ? Py_NewRef(Py_None) : PyFloat_FromDouble(seconds);
 }
 
-static PyObject *unix_address(const struct sockaddr_un *address, socklen_t size)
+static int set_timeout(PyObject *op, PyObject *value, void *closure)
 {
-    const char *path = address->sun_path;
-    size_t length = size > offsetof(struct sockaddr_un, sun_path) ? size - offsetof(struct sockaddr_un, sun_path) : 0;
-    if (length && !path[0]) /* Linux' abstract names */
-        return PyBytes_FromStringAndSize(path, (Py_ssize_t)length);
-    return PyUnicode_DecodeFSDefaultAndSize(path, (Py_ssize_t)strnlen(path, length));
+    double seconds = !value || value == Py_None ? -1 : PyFloat_AsDouble(value);
+    (void)closure;
+    if (seconds == -1 && PyErr_Occurred())
+        return -1;
+    gosp_sock_of(op)->timeout = seconds;
+    return 0;
 }
 
-/* As the methods of socket show it; None for families that are not known here. */
-static PyObject *address_of(const struct sockaddr_storage *storage, socklen_t size)
+static PyObject *sock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    const struct sockaddr_in *in4 = (const void *)storage;
-    const struct sockaddr_in6 *in6 = (const void *)storage;
-    if (size >= sizeof *in4 && storage->ss_family == AF_INET)
-        return internet_address(AF_INET, &in4->sin_addr, ntohs(in4->sin_port));
-    if (size >= sizeof *in6 && storage->ss_family == AF_INET6) {
-        PyObject *pair = internet_address(AF_INET6, &in6->sin6_addr, ntohs(in6->sin6_port));
-        PyObject *rest = pair ? Py_BuildValue("(kk)", (unsigned long)ntohl(in6->sin6_flowinfo), (unsigned long)in6->sin6_scope_id) : NULL;
-        PyObject *all = rest ? PySequence_Concat(pair, rest) : NULL;
-        Py_XDECREF(pair);
-        Py_XDECREF(rest);
-        return all;
-    }
-    if (storage->ss_family == AF_UNIX)
-        return unix_address((const void *)storage, size);
-    Py_RETURN_NONE;
+    PyObject *op = gosp_sock_type->tp_base->tp_new(type, args, kwargs);
+    if (op)
+        *gosp_sock_of(op) = (gosp_sock){.fd = -1, .timeout = -1};
+    return op;
 }
 
-/* Failures of one connection, which Linux tells of here: the next one may be good. */
-static int is_of_the_connection(int error)
+static PyGetSetDef sock_getset[] = {
+    {"_timeout", get_timeout, set_timeout, "Seconds that calls may wait, or None.", NULL},
+    {NULL},
+};
+
+static PyType_Slot *slots_of(PyMethodDef *methods)
 {
-    switch (error) {
-    case ECONNABORTED: case ENETDOWN: case EPROTO: case ENOPROTOOPT: case EHOSTDOWN: case EHOSTUNREACH: case ENETUNREACH:
-#ifdef ENONET
-    case ENONET:
-#endif
-        return 1;
-    default: return 0;
-    }
+    static PyType_Slot slots[5];
+    slots[0] = (PyType_Slot){Py_tp_doc, "What gossamer.net.socket.socket is made of."};
+    slots[1] = (PyType_Slot){Py_tp_methods, methods};
+    slots[2] = (PyType_Slot){Py_tp_getset, sock_getset};
+    slots[3] = (PyType_Slot){Py_tp_new, sock_new};
+    slots[4] = (PyType_Slot){0, NULL};
+    return slots;
 }
 
-static PyObject *net_accept(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+static PyMethodDef *all_methods(void)
 {
-    struct call c;
-    enum next next = AGAIN;
-    struct sockaddr_storage storage;
-    socklen_t size = 0;
-    int fd = -1;
-    (void)module;
-    if (begin(&c, "_accept", (void *)net_accept, args, nargs) < 0)
-        return NULL;
-    while (next == AGAIN) {
-        memset(&storage, 0, sizeof storage);
-        size = sizeof storage;
-        fd = GOSI_PLATFORM(accept, c.fd, (struct sockaddr *)&storage, &size);
-        if (fd < 0 && is_of_the_connection(-fd))
-            continue;
-        next = after(&c, fd, GOS_POLL_IN);
-    }
-    if (next != DONE)
-        return NULL;
-    PyObject *address = address_of(&storage, size < sizeof storage ? size : sizeof storage);
-    PyObject *result = address ? Py_BuildValue("(iN)", fd, address) : NULL;
-    if (!result)
-        (void)GOSI_PLATFORM(close, fd);
-    return result;
+    static PyMethodDef all[48];
+    PyMethodDef *const parts[] = {gosp_net_methods, gosp_net_message_methods, gosp_net_life_methods};
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        for (const PyMethodDef *m = parts[i]; m->ml_name && n + 1 < sizeof all / sizeof *all; m++)
+            all[n++] = *m;
+    return all;
 }
 
-/* ---- for tests ---- */
-
-static PyObject *start_faults(PyObject *module, PyObject *args)
-{
-    unsigned long long seed, mask = UINT64_MAX;
-    unsigned per_mille;
-    (void)module;
-    if (!PyArg_ParseTuple(args, "KI|K:_start_faults", &seed, &per_mille, &mask))
-        return NULL;
-    gosi_faults_start(seed, per_mille, mask, 1);
-    Py_RETURN_NONE;
-}
-
-static PyObject *stop_faults(PyObject *module, PyObject *unused)
+static PyObject *make_type(PyObject *module, PyObject *base)
 {
     (void)module;
-    (void)unused;
-    gosi_faults_stop();
-    PyObject *counts = PyDict_New();
-    for (int i = 0; counts && i < GOSI_FAULT_KINDS; i++) {
-        PyObject *count = PyLong_FromUnsignedLongLong(gosi_fault_count(i));
-        if (!count || PyDict_SetItemString(counts, gosi_fault_name(i), count) < 0)
-            Py_CLEAR(counts);
-        Py_XDECREF(count);
+    if (gosp_sock_type)
+        return Py_NewRef((PyObject *)gosp_sock_type);
+    if (!PyType_Check(base)) {
+        PyErr_SetString(PyExc_TypeError, "_socket_type() needs the class that is to be the base");
+        return NULL;
     }
-    return counts;
+    Py_ssize_t size = ((PyTypeObject *)base)->tp_basicsize;
+    gosp_sock_offset = (size + 7) & ~(Py_ssize_t)7;
+    PyType_Spec spec = {
+        .name = "gossamer._gossamer.SocketBase",
+        .basicsize = (int)(gosp_sock_offset + (Py_ssize_t)sizeof(gosp_sock)),
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+        .slots = slots_of(all_methods()),
+    };
+    gosp_sock_type = (PyTypeObject *)PyType_FromSpecWithBases(&spec, base);
+    return Py_XNewRef((PyObject *)gosp_sock_type);
 }
 
 PyMethodDef gosp_net_functions[] = {
-    {"_accept", (PyCFunction)(void (*)(void))net_accept, METH_FASTCALL,
-     "_accept($module, descriptor, unused, flags, timeout, /)\n--\n\n"
-     "A connection's descriptor, non-blocking, and its peer's address; None: unknown family."},
-    {"_start_faults", start_faults, METH_VARARGS,
-     "_start_faults($module, seed, per_mille, mask=-1, /)\n--\n\nFor tests: system calls fail at random, until _stop_faults."},
-    {"_stop_faults", stop_faults, METH_NOARGS, "_stop_faults($module, /)\n--\n\nHow often each fault has been put in."},
-    {"_recv", (PyCFunction)(void (*)(void))net_recv, METH_FASTCALL,
-     "_recv($module, descriptor, size, flags, timeout, /)\n--\n\nsocket.recv"},
-    {"_recv_into", (PyCFunction)(void (*)(void))net_recv_into, METH_FASTCALL,
-     "_recv_into($module, descriptor, buffer, flags, timeout, /)\n--\n\nsocket.recv_into"},
-    {"_send", (PyCFunction)(void (*)(void))net_send, METH_FASTCALL,
-     "_send($module, descriptor, data, flags, timeout, /)\n--\n\nsocket.send"},
-    {"_sendall", (PyCFunction)(void (*)(void))net_sendall, METH_FASTCALL,
-     "_sendall($module, descriptor, data, flags, timeout, /)\n--\n\nsocket.sendall"},
+    {"_socket_type", make_type, METH_O, "_socket_type($module, base, /)\n--\n\nThe base of gossamer.net.socket.socket, made once."},
     {NULL},
 };

@@ -73,7 +73,8 @@ static unsigned translate(uint32_t events)
 {
     return (events & (EPOLLIN | EPOLLRDHUP) ? GOS_POLL_IN : 0u) | (events & EPOLLOUT ? GOS_POLL_OUT : 0u) |
            (events & EPOLLPRI ? GOS_POLL_PRI : 0u) | (events & EPOLLHUP ? GOS_POLL_HUP : 0u) |
-           (events & EPOLLERR ? GOS_POLL_ERR : 0u);
+           (events & EPOLLERR ? GOS_POLL_ERR : 0u) |
+           (events & (EPOLLRDHUP | EPOLLPRI | EPOLLHUP | EPOLLERR) ? (unsigned)GOSI_POLL_MORE : 0u);
 }
 
 static int epoll_gather(gos_poller *p, int64_t timeout_ns)

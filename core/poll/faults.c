@@ -145,7 +145,7 @@ static int promise_event(int fd)
 static ssize_t faulty_recv(int fd, void *bytes, size_t size, int flags)
 {
     int fault = size ? choose(GOSI_FAULT_RECV_EINTR, GOSI_FAULT_RECV_SHORT) : -1;
-    if (fault == GOSI_FAULT_RECV_EAGAIN && !promise_event(fd))
+    if ((fault == GOSI_FAULT_RECV_EAGAIN || fault == GOSI_FAULT_RECV_SHORT) && !promise_event(fd))
         fault = -1;
     if (fault >= 0)
         count(fault);

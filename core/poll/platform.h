@@ -20,13 +20,15 @@ struct epoll_event;
 
 struct gosi_platform {
     const char *name;
+    /* A read from a TCP socket that gets less than it asked for has taken all there was: what comes later is a change. */
+    int short_read_empties;
     /* Readiness. timeout_ns < 0: forever. poll may report the error of one descriptor as its own failure: see rules.c. */
     int (*poll)(struct pollfd *fds, nfds_t count, int64_t timeout_ns);
     int (*epoll_create)(void);
     int (*epoll_ctl)(int ep, int what, int fd, struct epoll_event *event);
     int (*epoll_wait)(int ep, struct epoll_event *events, int room, int64_t timeout_ns);
     int (*bell_open)(int *reading); /* what gos_bell rings: the descriptor to write to; non-blocking, closed at exec */
-    /* Sockets. Descriptors are closed at exec. */
+    /* Sockets. New descriptors are non-blocking, and closed at exec. */
     int (*socket)(int family, int type, int protocol);
     int (*socketpair)(int family, int type, int protocol, int fds[2]);
     int (*bind)(int fd, const struct sockaddr *address, socklen_t size);

@@ -39,7 +39,14 @@ struct gosi_fd_wait {
     gosi_fd_node nodes[];
 };
 
-enum { GOSI_WATCHED = 1 }; /* the back end knows the descriptor */
+enum gosi_watch_state {
+    GOSI_WATCHED = 1, /* the back end knows the descriptor */
+    GOSI_EMPTIED = 2, /* the last read took all there was, and no change has been told of since */
+    GOSI_UNSURE = 4,  /* something has happened that reads may hide behind: never again EMPTIED */
+};
+
+/* In struct gosi_event: not only data has come; the peer has ended its half, say. */
+enum { GOSI_POLL_MORE = 0x100 };
 
 struct gosi_watch {
     gosi_fd_node *last; /* of the queue; NULL: nobody waits */
@@ -92,9 +99,9 @@ struct gos_poller {
     struct gosi_event gathered[GOSI_GATHER];
 };
 
-extern const struct gosi_poll_backend gosi_poll_epoll, gosi_poll_plain;
+extern const struct gosi_poll_backend gosi_poll_epoll, gosi_poll_kqueue, gosi_poll_plain;
 
-/* For tests: pollers opened from now on use this one. NULL: epoll, or else poll. */
+/* For tests: pollers opened from now on use this one. NULL: epoll, kqueue or poll, the first that there is. */
 void gosi_poller_prefer(const struct gosi_poll_backend *backend);
 
 /* For back ends. */

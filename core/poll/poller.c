@@ -118,9 +118,10 @@ static gosi_fd_node *note_events(const struct gosi_watch *w, gosi_fd_node *node,
 
 static void deliver(gos_poller *p, int fd, unsigned events)
 {
-    if (fd < 0) { /* the bell. Rung too late to be noticed, it would go on telling */
+    if (fd < 0) { /* the bell. Rung too late to be noticed, it would go on telling; and a pipe would fill up */
+        int drain = !p->backend->edges || p->bell_reading != p->sched->bell.fd;
         uint64_t rings[8];
-        while (!p->backend->edges && gosi_platform_get()->read(p->bell_reading, rings, sizeof rings) > 0)
+        while (drain && gosi_platform_get()->read(p->bell_reading, rings, sizeof rings) > 0)
             ;
         return;
     }
@@ -128,6 +129,10 @@ static void deliver(gos_poller *p, int fd, unsigned events)
         return;
     struct gosi_watch *w = &p->watches[fd];
     unsigned taken = 0;
+    if (events & ~(unsigned)GOS_POLL_OUT)
+        w->state &= (uint8_t)~GOSI_EMPTIED;
+    if (events & GOSI_POLL_MORE)
+        w->state |= GOSI_UNSURE;
     gosi_fd_node *node = w->last ? w->last->next : NULL;
     while (node) {
         gosi_fd_wait *r = node->wait;
@@ -189,6 +194,11 @@ static int open_backend(gos_poller *p, const struct gosi_poll_backend *backend)
     return rc;
 }
 
+static int is_missing(int rc)
+{
+    return rc != 0 && rc != -EMFILE && rc != -ENFILE && rc != -ENOMEM;
+}
+
 static int open_all(gos_poller *p)
 {
     const struct gosi_poll_backend *only = __atomic_load_n(&preferred, __ATOMIC_RELAXED);
@@ -198,7 +208,9 @@ static int open_all(gos_poller *p)
         return rc;
     p->sched->bell.fd = rc;
     rc = open_backend(p, only ? only : &gosi_poll_epoll);
-    if (!only && rc != 0 && rc != -EMFILE && rc != -ENFILE && rc != -ENOMEM)
+    if (!only && is_missing(rc))
+        rc = open_backend(p, &gosi_poll_kqueue);
+    if (!only && is_missing(rc))
         rc = open_backend(p, &gosi_poll_plain);
     if (rc == 0)
         return 0;
@@ -485,6 +497,22 @@ int gos_poll_wait(gos_sched *s, struct gos_poll_fd *fds, uint32_t count, int own
     return rc ? GOS_OK : wait_until_ready(p, fds, count, deadline_ns);
 }
 
+void gos_poll_emptied(gos_sched *s, int fd)
+{
+    gos_poller *p = s->poller;
+    if (!p || !p->backend || !p->backend->edges || (uint32_t)fd >= p->room || !gosi_platform_get()->short_read_empties)
+        return;
+    struct gosi_watch *w = &p->watches[fd];
+    if ((w->state & (GOSI_WATCHED | GOSI_UNSURE)) == GOSI_WATCHED)
+        w->state |= GOSI_EMPTIED;
+}
+
+int gos_poll_is_emptied(const gos_sched *s, int fd)
+{
+    const gos_poller *p = s->poller;
+    return p && (uint32_t)fd < p->room && (p->watches[fd].state & GOSI_EMPTIED);
+}
+
 /* ---- closing ---- */
 
 static void close_in(gos_poller *p, int fd, int here)
@@ -497,6 +525,7 @@ static void close_in(gos_poller *p, int fd, int here)
     if ((w->state & GOSI_WATCHED) && (here || p->backend->edges)) /* else its own thread finds it */
         p->backend->forget(p, fd);
     w->ready = 0;
+    w->state &= GOSI_WATCHED;
     if (anybody && !here)
         gos_sched_nudge(p->sched);
 }

@@ -85,16 +85,27 @@ static ssize_t posix_sendfile(int out, int in, int64_t *offset, size_t size)
     return n;
 }
 
+#else
+
+static int posix_bell_open(int *reading)
+{
+    int ends[2];
+    if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) < 0)
+        return -errno;
+    *reading = ends[0];
+    return ends[1];
+}
+
 #endif
 
 static int posix_socket(int family, int type, int protocol)
 {
-    RESULT(socket(family, type | SOCK_CLOEXEC, protocol));
+    RESULT(socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
 }
 
 static int posix_socketpair(int family, int type, int protocol, int fds[2])
 {
-    RESULT(socketpair(family, type | SOCK_CLOEXEC, protocol, fds));
+    RESULT(socketpair(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol, fds));
 }
 
 static int posix_bind(int fd, const struct sockaddr *address, socklen_t size)
@@ -204,14 +215,17 @@ static int posix_close(int fd)
 
 const struct gosi_platform gosi_platform_native = {
     .name = "posix",
+#ifdef __linux__
+    .short_read_empties = 1, /* epoll(7) promises it; urgent data is told of by EPOLLPRI */
+#endif
     .poll = posix_poll,
 #ifdef __linux__
     .epoll_create = posix_epoll_create,
     .epoll_ctl = posix_epoll_ctl,
     .epoll_wait = posix_epoll_wait,
-    .bell_open = posix_bell_open,
     .sendfile = posix_sendfile,
 #endif
+    .bell_open = posix_bell_open,
     .socket = posix_socket,
     .socketpair = posix_socketpair,
     .bind = posix_bind,

@@ -432,6 +432,12 @@ struct gos_poll_fd {
 GOS_API GOS_MUST_CHECK int gos_poll_wait(gos_sched *s, struct gos_poll_fd *fds, uint32_t count, int owned,
                                          int64_t deadline_ns, int *error);
 
+/* Spares a call that would find nothing. emptied: a read from fd, a TCP socket, has just got some bytes, but fewer than it
+ * asked for. is_emptied: a read now would get EAGAIN as far as the poller of s knows, so wait for GOS_POLL_IN at once. Both
+ * for owned descriptors; on the thread of s. Where the system makes no promise about short reads, nothing is emptied. */
+GOS_API void gos_poll_emptied(gos_sched *s, int fd);
+GOS_API int gos_poll_is_emptied(const gos_sched *s, int fd);
+
 /* fd is about to be closed: whoever waits for it, in any thread, is woken with GOS_ECLOSED. Any thread; me: its scheduler,
  * or NULL. GOS_ENOMEM: some thread could not be told. */
 GOS_API GOS_MUST_CHECK int gos_poll_close(gos_sched *me, int fd);

@@ -1,5 +1,5 @@
-"""Make a test module of the standard library test gossamer.net: executed anew, with `select`, `socket` and `selectors`
-replaced.  `tests/python/net_stdlib_failures.txt` lists what fails, and why."""
+"""Make a test module of the standard library test gossamer.net: executed anew, with `select`, `socket`, `selectors`
+and `ssl` replaced.  `tests/python/net_stdlib_failures.txt` lists what fails, and why."""
 
 import io
 import json
@@ -7,11 +7,11 @@ import pathlib
 import sys
 import unittest
 
-from gossamer.net import select, selectors, socket
+from gossamer.net import select, selectors, socket, ssl
 from gossamer.net._again import again
 
 LIST = pathlib.Path(__file__).with_name("net_stdlib_failures.txt")
-REPLACED = {"select": select, "selectors": selectors, "socket": socket}
+REPLACED = {"select": select, "selectors": selectors, "socket": socket, "ssl": ssl}
 
 
 def load(name):

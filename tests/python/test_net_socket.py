@@ -344,6 +344,126 @@ def test_sendfile(pair, tmp_path):
     assert t.join() == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+# ---- the platform table ----
+
+
+@pytest.mark.parametrize("call", [
+    lambda a: a.recv(1), lambda a: a.recv(100000), lambda a: a.recv_into(bytearray(1)), lambda a: a.send(b"x"), lambda a: a.sendall(b"x"),
+    lambda a: a.recvfrom(1), lambda a: a.recvfrom_into(bytearray(1)), lambda a: a.recvmsg(1), lambda a: a.recvmsg_into([bytearray(1)]),
+    lambda a: a.sendmsg([b"x"]), lambda a: a.sendto(b"x", ("127.0.0.1", 9)), lambda a: a.accept(), lambda a: a.connect(("127.0.0.1", 9)),
+    lambda a: a.connect_ex(("127.0.0.1", 9)), lambda a: a.bind(("127.0.0.1", 0)), lambda a: a.listen(), lambda a: a.shutdown(socket.SHUT_RD),
+    lambda a: a.getsockname(), lambda a: a.getpeername(), lambda a: a.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR),
+    lambda a: a.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8), lambda a: a.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    lambda a: a.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\0" * 8), lambda a: a._send_file(0, 0, 1), lambda a: socket.socket(),
+    lambda a: socket.socketpair(), lambda a: _gossamer._close_socket(-1)])
+def test_a_platform_without_the_call(call):
+    """Every system call of a socket goes through the table: an entry that is missing is NotImplementedError."""
+    with socket.socket() as sock:
+        _gossamer._start_bare()
+        try:
+            with pytest.raises(NotImplementedError):
+                call(sock)
+        finally:
+            _gossamer._stop_faults()
+
+
+def test_sendfile_without_the_call(pair, tmp_path, monkeypatch):
+    """The standard library's way out: read and send."""
+    a, b = pair
+    path = tmp_path / "data"
+    path.write_bytes(b"some bytes")
+
+    def missing(*_):
+        raise NotImplementedError
+
+    monkeypatch.setattr(socket.socket, "_send_file", missing, raising=False)
+    with open(path, "rb") as file:
+        assert a.sendfile(file) == 10
+    assert b.recv(100) == b"some bytes"
+
+
+# ---- what a short read tells ----
+
+
+def connected(listener):
+    client = socket.create_connection(listener.getsockname())
+    return client, listener.accept()[0]
+
+
+def test_data_and_the_end_arrive_together(listener):
+    """The read that gets the data is short, and the end has been told of by then."""
+    for _ in range(20):
+        client, server = connected(listener)
+        t = blocked(server.recv, 100)
+        client.sendall(b"last words")
+        client.close()
+        with server:
+            assert t.join() == b"last words"
+            assert server.recv(100) == b""
+            assert server.recv(100) == b""
+
+
+def test_data_arrives_after_a_short_read(listener):
+    client, server = connected(listener)
+    with client, server:
+        t = blocked(server.recv, 100)
+        client.sendall(b"1")
+        assert t.join() == b"1"
+        client.sendall(b"2")  # nobody waits, and the last read was short
+        assert server.recv(100) == b"2"
+        client.sendall(b"34")
+        assert server.recv(1) == b"3"  # not short
+        assert server.recv(100, socket.MSG_PEEK) == b"4"
+        assert server.recv_into(bytearray(10)) == 1
+        server.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            server.recv(100)
+        server.settimeout(0.001)
+        with pytest.raises(TimeoutError):
+            server.recv(100)
+
+
+def test_urgent_data_after_a_short_read(listener):
+    """A read stops at the mark, whatever is behind it."""
+    client, server = connected(listener)
+    with client, server:
+        t = blocked(server.recv, 100)
+        client.send(b"ab")
+        assert t.join() == b"ab"
+        t = blocked(server.recv, 100)
+        client.send(b"cd!", socket.MSG_OOB)
+        client.send(b"ef")
+        got = t.join()
+        while len(got) < 4:
+            got += server.recv(100)
+        assert got == b"cdef"
+
+
+def test_the_end_of_ones_own_half_ends_a_read(listener):
+    client, server = connected(listener)
+    with client, server:
+        client.send(b"x")
+        assert server.recv(100) == b"x"
+        t = blocked(server.recv, 100)
+        server.shutdown(socket.SHUT_RD)
+        assert t.join() == b""
+        assert server.recv(100) == b""
+
+
+def test_a_number_is_closed_and_opened_while_somebody_waits(listener):
+    """Woken by data, but before it runs the socket is closed, and another has its number: it must not read from that."""
+    client, server = connected(listener)
+    t = blocked(outcome, server.recv, 100)
+    number = server.fileno()
+    client.send(b"x")
+    server.close()
+    other, again = connected(listener)
+    other.send(b"not yours")
+    with client, other, again:
+        assert number in (other.fileno(), again.fileno())
+        assert t.join() == (OSError, errno.EBADF)
+
+
 # ---- faults ----
 
 

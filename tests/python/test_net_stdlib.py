@@ -27,7 +27,8 @@ def expected(module):
 @pytest.mark.skipif(MISSING, reason="this Python comes without the package test of the standard library (test.test_select)")
 @pytest.mark.parametrize("module, least", [
     ("test_select", 5), ("test_epoll", 8), pytest.param("test_selectors", 60, marks=pytest.mark.slow),
-    pytest.param("test_poll", 6, marks=pytest.mark.slow), pytest.param("test_socket", 500, marks=pytest.mark.slow)])
+    pytest.param("test_poll", 6, marks=pytest.mark.slow), pytest.param("test_ssl", 120, marks=pytest.mark.slow),
+    pytest.param("test_socket", 500, marks=pytest.mark.slow)])
 def test_module_of_the_standard_library(module, least, tmp_path):
     """In a process of its own: it has threads, and changes signal handlers."""
     program = pathlib.Path(net_stdlib.__file__)

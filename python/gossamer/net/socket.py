@@ -12,7 +12,7 @@ import socket as _stdlib
 import time as _time
 from socket import *  # noqa: F403
 from socket import AF_INET, AF_INET6, AF_UNIX, IPPROTO_IPV6, IPV6_V6ONLY, SO_ERROR, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET
-from socket import AI_NUMERICHOST, MSG_DONTWAIT, error, gaierror, getdefaulttimeout, has_dualstack_ipv6
+from socket import AI_NUMERICHOST, error, gaierror, getdefaulttimeout, has_dualstack_ipv6
 
 from .. import _gossamer, sleep as _sleep
 from ..pool import call_async as _call_async
@@ -20,9 +20,10 @@ from ..pool import call_async as _call_async
 __all__ = list(_stdlib.__all__)
 
 _base = _socket.socket
-_READ, _WRITE = 1, 2
+_WRITE = 2
 _UNDER_WAY = {_errno.EINPROGRESS, _errno.EALREADY, _errno.EINTR}
 _TIMED_OUT = "timed out"
+_NONBLOCK = getattr(_stdlib, "SOCK_NONBLOCK", 0)
 
 
 def __getattr__(name):
@@ -47,16 +48,27 @@ class _Span:
             raise TimeoutError(_TIMED_OUT)
 
 
-class socket(_stdlib.socket):
+class socket(_gossamer._socket_type(_stdlib.socket)):
     """A socket whose blocking methods let other tasklets run.  (socket.socket)"""
 
-    __slots__ = ["_timeout"]
+    __slots__ = ()
 
     def __init__(self, family=-1, type=-1, proto=-1, fileno=None):
-        super().__init__(family, type, proto, fileno)
-        _gossamer._close_fd(self.fileno())  # whatever the poller knew of this number
-        self._timeout = super().gettimeout()
-        super().settimeout(0.0)
+        if fileno is None:
+            family, type = (AF_INET if family == -1 else family), (SOCK_STREAM if type == -1 else type)
+            proto = 0 if proto == -1 else proto
+            fd = _gossamer._open_socket(family, type, proto)
+            try:
+                super().__init__(family, type | _NONBLOCK, proto, fd)
+            except BaseException:
+                _gossamer._close_socket(fd)
+                raise
+            self._timeout = 0.0 if type & _NONBLOCK else getdefaulttimeout()
+        else:
+            super().__init__(family, type, proto, fileno)
+            self._timeout = super().gettimeout()
+            super().settimeout(0.0)
+        self._adopt(self.fileno(), _base.family.__get__(self), _base.type.__get__(self), self.proto)
 
     # ---- timeouts ----
 
@@ -89,25 +101,11 @@ class socket(_stdlib.socket):
 
     timeout = property(gettimeout, doc="Seconds that calls may wait, or None.")
 
-    def _again(self, events, flags, call, *args):
-        """call(self, *args), as often as it takes."""
-        if self._timeout == 0 or flags & MSG_DONTWAIT:
-            return call(self, *args)
-        span = None
-        while True:
-            try:
-                return call(self, *args)
-            except BlockingIOError:
-                pass
-            if span is None:
-                span = _Span(self._timeout)
-            span.wait(self.fileno(), events)
-
     # ---- connections ----
 
     def accept(self):
         """Wait for a connection: (a socket for it, the address of its peer)."""
-        fd, address = _gossamer._accept(self.fileno(), None, 0, self._timeout)
+        fd, address = self._accept()
         sock = socket(self.family, self.type, self.proto, fileno=fd)
         return sock, sock.getpeername() if address is None else address
 
@@ -126,7 +124,7 @@ class socket(_stdlib.socket):
 
     def _connect(self, address):
         address = _resolved(self, address)
-        error = _base.connect_ex(self, address)
+        error = self._connect_once(address)
         if self._timeout == 0 or error not in _UNDER_WAY and error != _errno.EAGAIN:
             return error
         span = _Span(self._timeout)
@@ -134,69 +132,37 @@ class socket(_stdlib.socket):
             if span.left() == 0:
                 raise TimeoutError(_TIMED_OUT)
             _sleep(0.002)
-            error = _base.connect_ex(self, address)
+            error = self._connect_once(address)
         while error in _UNDER_WAY:
             span.wait(self.fileno(), _WRITE)
             error = self.getsockopt(SOL_SOCKET, SO_ERROR)
             if error == 0:  # connected, or woken for nothing: the system knows
-                error = _base.connect_ex(self, address)
+                error = self._connect_once(address)
                 if error == _errno.EISCONN:
                     error = 0
         return error
 
-    # ---- reading ----
-
-    def recv(self, bufsize, flags=0, /):
-        """At most bufsize bytes; none: the peer has closed."""
-        return _gossamer._recv(self.fileno(), bufsize, flags, self._timeout)
-
-    def recv_into(self, buffer, nbytes=0, flags=0):
-        """Into buffer, at most nbytes (0: as many as fit): how many."""
-        if nbytes:
-            buffer = _part(buffer, nbytes, "recv_into")
-        return _gossamer._recv_into(self.fileno(), buffer, flags, self._timeout)
-
-    def recvfrom(self, bufsize, flags=0, /):
-        """(data, address of the sender)."""
-        return self._again(_READ, flags, _base.recvfrom, bufsize, flags)
-
-    def recvfrom_into(self, buffer, nbytes=0, flags=0):
-        """(number of bytes, address of the sender)."""
-        return self._again(_READ, flags, _base.recvfrom_into, buffer, nbytes, flags)
-
-    def recvmsg(self, *args):
-        """recvmsg(bufsize[, ancbufsize[, flags]]) -> (data, ancillary data, flags, address)."""
-        return self._again(_READ, _flags_of(args, 2), _base.recvmsg, *args)
-
-    def recvmsg_into(self, *args):
-        """recvmsg_into(buffers[, ancbufsize[, flags]]) -> (number of bytes, ancillary data, flags, address)."""
-        return self._again(_READ, _flags_of(args, 2), _base.recvmsg_into, *_rereadable(args))
-
-    # ---- writing ----
-
-    def send(self, data, flags=0, /):
-        """Some of data: how many bytes."""
-        return _gossamer._send(self.fileno(), data, flags, self._timeout)
-
-    def sendall(self, data, flags=0, /):
-        """All of data, however long it takes.  After an error nobody knows how much has been sent."""
-        return _gossamer._sendall(self.fileno(), data, flags, self._timeout)
+    # ---- bytes: recv, send and the like are those of the base ----
 
     def sendto(self, data, *args):
         """sendto(data, [flags,] address): how many bytes."""
         if args:
             args = (*args[:-1], _resolved(self, args[-1]))
-        return self._again(_WRITE, _flags_of(args, 0) if len(args) == 2 else 0, _base.sendto, data, *args)
-
-    def sendmsg(self, *args):
-        """sendmsg(buffers[, ancdata[, flags[, address]]]): how many bytes."""
-        return self._again(_WRITE, _flags_of(args, 2), _base.sendmsg, *_rereadable(args))
+        return super().sendto(data, *args)
 
     if hasattr(_base, "sendmsg_afalg"):
 
         def sendmsg_afalg(self, *args, **kwargs):
             """As sendmsg, with the ancillary data of Linux' AF_ALG."""
-            return self._again(_WRITE, 0, lambda self: _base.sendmsg_afalg(self, *args, **kwargs))
+            span = None
+            while True:
+                try:
+                    return _base.sendmsg_afalg(self, *args, **kwargs)
+                except BlockingIOError:
+                    if self._timeout == 0:
+                        raise
+                span = span or _Span(self._timeout)
+                span.wait(self.fileno(), _WRITE)
 
     def _sendfile_use_sendfile(self, file, offset=0, count=None):
         self._check_sendfile_params(file, offset, count)
@@ -209,17 +175,15 @@ class socket(_stdlib.socket):
             return 0
         if self._timeout == 0:
             raise ValueError("non-blocking sockets are not supported")
-        total, span = 0, None
+        total = 0
         try:
             while count is None or total < count:
                 block = min(size if count is None else count - total, 2**30)
                 try:
-                    sent = _os.sendfile(self.fileno(), source, offset, block)
-                except BlockingIOError:
-                    span = _Span(self._timeout)  # for each block, as in the standard library
-                    span.wait(self.fileno(), _WRITE)
-                    continue
-                except OSError as err:
+                    sent = self._send_file(source, offset, block)  # with the timeout for each block, as in the standard library
+                except TimeoutError:
+                    raise
+                except (OSError, NotImplementedError) as err:
                     if total == 0:
                         raise _stdlib._GiveupOnSendfile(err)
                     raise
@@ -235,35 +199,13 @@ class socket(_stdlib.socket):
     # ---- life ----
 
     def _real_close(self, _ss=_base):
-        fd = self.fileno()
-        if fd >= 0:
-            _gossamer._close_fd(fd)
-        super()._real_close(_ss)
+        if self._release() >= 0:
+            _gossamer._close_socket(_base.detach(self))
 
     def detach(self):
         """The descriptor, which is the caller's from now on, and non-blocking.  The socket is closed."""
-        fd = self.fileno()
-        if fd >= 0:
-            _gossamer._close_fd(fd)
+        self._release()
         return super().detach()
-
-
-def _flags_of(args, place):
-    return args[place] if len(args) > place and isinstance(args[place], int) else 0
-
-
-def _rereadable(args):
-    """The buffers, and the ancillary data, may come from generators, but a call may have to be repeated."""
-    return [list(arg) if i < 2 and hasattr(arg, "__next__") else arg for i, arg in enumerate(args)]
-
-
-def _part(buffer, nbytes, function):
-    if nbytes < 0:
-        raise ValueError(f"negative buffersize in {function}")
-    view = memoryview(buffer)
-    if view.nbytes < nbytes:
-        raise ValueError("buffer too small for requested bytes")
-    return view.cast("B")[:nbytes] if view.format != "B" or view.ndim != 1 else view[:nbytes]
 
 
 def _resolved(sock, address):
@@ -342,8 +284,18 @@ def fromfd(fd, family, type, proto=0):
 def socketpair(family=None, type=SOCK_STREAM, proto=0):
     """Two sockets that are connected to each other."""
     family = (AF_UNIX if hasattr(_stdlib, "AF_UNIX") else AF_INET) if family is None else family
-    a, b = _socket.socketpair(family, type, proto)
-    return socket(family, type, proto, a.detach()), socket(family, type, proto, b.detach())
+    fds = _gossamer._open_pair(family, type, proto)
+    made = []
+    try:
+        for fd in fds:
+            made.append(socket(family, type, proto, fd))
+    except BaseException:
+        for sock in made:
+            sock.detach()
+        for fd in fds:
+            _gossamer._close_socket(fd)
+        raise
+    return tuple(made)
 
 
 def create_connection(address, timeout=_stdlib._GLOBAL_DEFAULT_TIMEOUT, source_address=None, *, all_errors=False):

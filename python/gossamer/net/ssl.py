@@ -88,6 +88,7 @@ class SSLSocket(_socket.socket):
             raise ValueError("session can only be specified in client mode")
         if context.check_hostname and not server_hostname:
             raise ValueError("check_hostname requires server_hostname")
+        left = sock._left if isinstance(sock, SSLSocket) else b""
         family, kind, proto, timeout = sock.family, sock.type, sock.proto, sock.gettimeout()
         self = cls.__new__(cls, family=family, type=kind, proto=proto, fileno=sock.fileno())
         _socket.socket.__init__(self, family, kind, proto, sock.fileno())
@@ -95,8 +96,9 @@ class SSLSocket(_socket.socket):
         self.settimeout(timeout)
         self._context, self._session = context, session
         self._object = None
+        self._left = left
         self.server_side = server_side
-        self.server_hostname = server_hostname
+        self.server_hostname = context._encode_hostname(server_hostname)
         self.do_handshake_on_connect = do_handshake_on_connect
         self.suppress_ragged_eofs = suppress_ragged_eofs
         try:
@@ -107,6 +109,7 @@ class SSLSocket(_socket.socket):
                 if exc.errno != _errno.ENOTCONN:
                     raise
                 self._connected = False
+                self._refuse_early_data()
             if self._connected:
                 self._prepare()
                 self._begin()
@@ -115,8 +118,28 @@ class SSLSocket(_socket.socket):
             raise
         return self
 
+    def _refuse_early_data(self):
+        """The peer has gone already: what it sent before must not pass for something that TLS has protected."""
+        timeout = self.gettimeout()
+        self.settimeout(0)
+        try:
+            early = super().recv(1)
+        except OSError as exc:  # EINVAL: macOS, after shutdown(SHUT_RD)
+            if exc.errno not in (_errno.ENOTCONN, _errno.EINVAL):
+                raise
+            early = b""
+        finally:
+            self.settimeout(timeout)
+        if early:
+            reason = "Closed before TLS handshake with data in recv buffer."
+            error = SSLError(reason)
+            error.reason, error.library = reason, None
+            raise error
+
     def _prepare(self):
         self._incoming, self._outgoing = MemoryBIO(), MemoryBIO()
+        self._incoming.write(self._left)
+        self._left = b""
         self._unsent = b""  # taken from _outgoing, and not with the system yet
         self._arrivals = 0
         self._reading, self._writing = _Lock(), _Lock()
@@ -227,14 +250,19 @@ class SSLSocket(_socket.socket):
     def recv(self, buflen=1024, flags=0):
         """As socket.recv."""
         if self._object is None:
-            return super().recv(buflen, flags)
+            return self._take_left(buflen) if self._left and buflen > 0 else super().recv(buflen, flags)
         self._no_flags("recv", flags)
         return self.read(buflen)
 
     def recv_into(self, buffer, nbytes=None, flags=0):
         """As socket.recv_into."""
         if self._object is None:
-            return super().recv_into(buffer, nbytes or 0, flags)
+            if not self._left:
+                return super().recv_into(buffer, nbytes or 0, flags)
+            with memoryview(buffer) as view, view.cast("B") as room:
+                taken = self._take_left(min(nbytes or len(room), len(room)))
+                room[: len(taken)] = taken
+            return len(taken)
         self._no_flags("recv_into", flags)
         if not nbytes:
             nbytes = memoryview(buffer).nbytes or 1024
@@ -283,8 +311,13 @@ class SSLSocket(_socket.socket):
         if self._object is None:
             raise ValueError(f"No SSL wrapper around {self}")
         self._run(self._object.unwrap)
+        self._left = self._incoming.read()  # read together with the peer's goodbye, but not of TLS any more
         self._object = None
         return self
+
+    def _take_left(self, count):
+        taken, self._left = self._left[:count], self._left[count:]
+        return taken
 
     def pending(self):
         """Bytes that can be read without waiting."""
@@ -338,8 +371,18 @@ class SSLSocket(_socket.socket):
         super().shutdown(how)
 
     def _real_close(self, *args):
+        if self._object is not None and not self.server_side:
+            self._drop_tickets()
         self._object = None
         super()._real_close(*args)
+
+    def _drop_tickets(self):
+        """A server sends session tickets behind the handshake. If they are still unread, the system resets the connection, and
+        the server may lose what we have sent before."""
+        try:
+            super().recv(_CHUNK, _socket.MSG_DONTWAIT)
+        except OSError:
+            pass
 
     # ---- questions ----
 
