@@ -122,6 +122,7 @@ class SSLSocket(_socket.socket):
         """The peer has gone already: what it sent before must not pass for something that TLS has protected."""
         timeout = self.gettimeout()
         self.settimeout(0)
+        code = _errno.ENOTCONN
         try:
             early = super().recv(1)
         except OSError as exc:  # EINVAL: macOS, after shutdown(SHUT_RD)
@@ -132,7 +133,7 @@ class SSLSocket(_socket.socket):
             self.settimeout(timeout)
         if early:
             reason = "Closed before TLS handshake with data in recv buffer."
-            error = SSLError(reason)
+            error = SSLError(code, reason)
             error.reason, error.library = reason, None
             raise error
 
@@ -421,6 +422,16 @@ class SSLSocket(_socket.socket):
         """The peer's certificate."""
         self._check_connected()
         return self._need("Question").getpeercert(binary_form)
+
+    if hasattr(_stdlib.SSLObject, "get_verified_chain"):  # Python 3.13
+
+        def get_verified_chain(self):
+            """The peer's certificates that were verified, in DER."""
+            return self._need("Question").get_verified_chain()
+
+        def get_unverified_chain(self):
+            """The peer's certificates as it has sent them, in DER."""
+            return self._need("Question").get_unverified_chain()
 
     def _ask(self, name, *args):
         return None if self._object is None else getattr(self._object, name)(*args)
