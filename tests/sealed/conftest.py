@@ -1,8 +1,6 @@
 """Fixtures of the tests of sealed programs: a launcher and a way to seal and run, one build for the whole run."""
 import ast
-import contextlib
 import dataclasses
-import io
 import os
 import pathlib
 import subprocess
@@ -12,7 +10,8 @@ import tempfile
 
 import pytest
 
-from gossamer.seal import cli, finder, pack
+from gossamer.seal import finder, pack
+from seal_commands import gossamer, quick
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -21,22 +20,6 @@ ROOT = pathlib.Path(__file__).parents[2]
 def clean_scheduler():
     """These tests run other processes; the scheduler of this one is not touched."""
     yield
-
-
-def quick(command, *arguments):
-    """seal or inspect in this process, which is quicker -> CompletedProcess."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            status = getattr(cli, command)([*map(str, arguments)])
-        except SystemExit as end:
-            status = end.code
-    return subprocess.CompletedProcess([command, *arguments], status, out.getvalue(), err.getvalue())
-
-
-def gossamer(*arguments, **more):
-    """The command `gossamer`, in a process of its own."""
-    return subprocess.run([sys.executable, "-m", "gossamer", *map(str, arguments)], capture_output=True, text=True, timeout=300, **more)
 
 
 def _build(name, *options):

@@ -17,7 +17,7 @@ import urllib.request
 
 import pytest
 
-from conftest import quick
+from seal_commands import quick
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 PACKAGES = ["bottle==0.13.4", "httpie==3.2.4", "werkzeug==3.1.3", "jinja2==3.1.6"]

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from conftest import quick
+from seal_commands import quick
 
 
 def test_check_names_file_and_line(tmp_path):

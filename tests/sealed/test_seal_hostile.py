@@ -19,7 +19,7 @@ DOCS = HERE.parents[1] / "docs" / "reference" / "sealed.md"
 @pytest.fixture(scope="module")
 def outcome(launcher, tmp_path_factory):
     """{way: what came of it}"""
-    from conftest import quick
+    from seal_commands import quick
 
     folder = tmp_path_factory.mktemp("foreign")
     text = "import builtins\nbuiltins.marked = True\n"

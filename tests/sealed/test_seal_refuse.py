@@ -11,7 +11,7 @@ import zipfile
 
 import pytest
 
-from conftest import quick
+from seal_commands import quick
 
 IMPORTS = os.path.join(os.path.dirname(__file__), "stdlib_imports.py")
 PROBES = os.path.join(os.path.dirname(__file__), "probes.py")  # would take long to seal, but what is refused comes first

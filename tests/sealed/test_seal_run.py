@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from conftest import gossamer
+from seal_commands import gossamer
 
 
 def test_hello(seal, run):

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from conftest import quick
+from seal_commands import quick
 
 pytest.importorskip("nacl", reason="signing needs PyNaCl, which is not installed here")
 PROGRAM = "print('ran')\n\n"

@@ -8,7 +8,7 @@ import sysconfig
 
 import pytest
 
-from conftest import quick
+from seal_commands import quick
 
 HERE = pathlib.Path(__file__).parent
 STDLIB = pathlib.Path(sysconfig.get_path("stdlib"))
