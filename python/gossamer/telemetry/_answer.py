@@ -21,7 +21,7 @@ def _plain(text: str) -> str:
 
 def _thread_names() -> Iterator[str]:
     threading = sys.modules.get("threading")
-    for thread in list(threading._active.values()) if threading else ():  # type: ignore[attr-defined]  # takes no lock
+    for thread in list(threading._active.values()) if threading else ():  # takes no lock
         yield f"name\t{thread.ident or 0:x}\t{_plain(thread.name)}"
 
 
@@ -35,7 +35,7 @@ def _stack(t: Any, frames: int) -> Iterator[str]:
 
 
 def _lines(limit: int, frames: int) -> Iterator[str]:
-    found = [(t.state, t) for t in _gossamer._tasklets()]
+    found: list[tuple[str, Any]] = [(t.state, t) for t in _gossamer._tasklets()]
     counts: dict[str, int] = {}
     for state, _ in found:
         counts[state] = counts.get(state, 0) + 1

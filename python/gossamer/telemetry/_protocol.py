@@ -77,12 +77,12 @@ def parse(lines: "Iterator[str]") -> Report:
                     raise ValueError(f"the process speaks version {fields[0]} of the protocol, and this command version 1")
                 report.pid, report.exact = int(fields[1]), fields[2] == "exact"
             elif kind == "thread":
-                numbers = [int(f) for f in fields[2:7]]
-                report.threads.append(Thread(fields[0], fields[1], *numbers, fields[7] == "1", fields[8] == "1"))
+                n = [int(f) for f in fields[2:7]]
+                report.threads.append(Thread(fields[0], fields[1], n[0], n[1], n[2], n[3], n[4], fields[7] == "1", fields[8] == "1"))
             elif kind == "name":
                 names[fields[0]] = fields[1]
             elif kind == "tasklet":
-                report.tasklets.append(Tasklet(*fields[:5]))
+                report.tasklets.append(Tasklet(fields[0], fields[1], fields[2], fields[3], fields[4]))
             elif kind == "count":
                 report.counts[fields[0]] = int(fields[1])
             elif kind == "more":

@@ -27,6 +27,7 @@ def _range(text: str, parser: Any) -> "tuple[int, int]":
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(ns|us|ms|s|):(\d+(?:\.\d+)?)(ns|us|ms|s|)", text)
     if not match:
         parser.error(f"--range needs two times, as in 2ms:5ms, not '{text}'")
+        raise SystemExit(2)
     return round(float(match[1]) * _UNITS[match[2]]), round(float(match[3]) * _UNITS[match[4]])
 
 

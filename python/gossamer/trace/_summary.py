@@ -1,9 +1,11 @@
 """What stands out in a trace, as text: waits, long runs, locks, the GIL, memory."""
 
 from collections import defaultdict
-from typing import Iterable
+from typing import Iterable, Sequence
 
 from .reader import Span, Tasklet, Timeline
+
+Rows = Sequence[tuple[str, ...]]
 
 TOP = 5
 
@@ -22,7 +24,7 @@ def _bytes(size: float) -> str:
     return f"{size:.0f} bytes"
 
 
-def _table(title: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterable[str]:
+def _table(title: str, header: tuple[str, ...], rows: Rows) -> Iterable[str]:
     if not rows:
         return
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
@@ -37,7 +39,7 @@ def _name(tasklet: "Tasklet | None") -> str:
     return (tasklet.name if len(tasklet.name) <= 40 else tasklet.name[:37] + "...") if tasklet else "-"
 
 
-def _waits(timeline: Timeline) -> list[tuple[str, ...]]:
+def _waits(timeline: Timeline) -> Rows:
     """By who waited for what: main's wait in run() is no news."""
     found: dict[tuple[str, str], list[Span]] = defaultdict(list)
     for tasklet in timeline.tasklets:
@@ -57,13 +59,13 @@ def _waits(timeline: Timeline) -> list[tuple[str, ...]]:
     return rows
 
 
-def _runs(timeline: Timeline) -> list[tuple[str, ...]]:
+def _runs(timeline: Timeline) -> Rows:
     runs = [(span, thread) for thread in timeline.threads for span in thread.runs if span.state == "running"]
     runs.sort(key=lambda item: item[0].begin - item[0].end)
     return [(_name(s.tasklet), _time(s.end - s.begin), _time(s.begin - timeline.begin), t.name) for s, t in runs[:TOP]]
 
 
-def _locks(timeline: Timeline) -> list[tuple[str, ...]]:
+def _locks(timeline: Timeline) -> Rows:
     waited: dict[int, list[int]] = defaultdict(list)
     for tasklet in timeline.tasklets:
         for span in tasklet.spans:
@@ -75,11 +77,11 @@ def _locks(timeline: Timeline) -> list[tuple[str, ...]]:
         held = [span.end - span.begin for span in lock.holds]
         longest = max(lock.holds, key=lambda span: span.end - span.begin) if lock.holds else None
         name = lock.name if lock.name not in ("Lock", "RLock") else f"{lock.name} {address:#x}"
-        rows.append((name, str(len(held)), _time(sum(held)), str(len(times)), _time(sum(times)), _name(longest and longest.tasklet)))
+        rows.append((name, str(len(held)), _time(sum(held)), str(len(times)), _time(sum(times)), _name(longest.tasklet if longest else None)))
     return rows
 
 
-def _gil(timeline: Timeline) -> list[tuple[str, ...]]:
+def _gil(timeline: Timeline) -> Rows:
     rows = []
     for thread in timeline.threads:
         waits = [span.end - span.begin for span in thread.gil if span.state == "waits"]
