@@ -18,32 +18,29 @@ from gossamer.trace.reader import Timeline, Trace
 ITEMS, PAIRS = 200, 3
 
 
+def turn(condition, ready, change):
+    with condition:
+        while not ready():  # one item at a time: everybody has to wait for everybody
+            with trace.zone("wait"):
+                condition.wait()
+        change()
+        condition.notify_all()
+
+
 def producer(condition, items):
     for i in range(ITEMS):
-        with condition:
-            while items:  # one at a time: everybody has to wait for everybody
-                with trace.zone("wait"):
-                    condition.wait()
-            items.append(i)
-            condition.notify_all()
+        turn(condition, lambda: not items, lambda: items.append(i))
 
 
 def consumer(condition, items):
     for _ in range(ITEMS):
-        with condition:
-            while not items:
-                with trace.zone("wait"):
-                    condition.wait()
-            items.pop()
-            condition.notify_all()
+        turn(condition, lambda: items, items.pop)
 
 
 def on_threads(condition, items):
     workers = [threading.Thread(target=f, args=(condition, items), name=f.__name__) for f in [producer, consumer] * PAIRS]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    for act in threading.Thread.start, threading.Thread.join:
+        list(map(act, workers))
 
 
 def on_tasklets(condition, items):
@@ -68,13 +65,9 @@ def record(folder, name, run, condition):
 
 
 def main(folder, tell):
-    cases = [
-        ("threads, threading.Condition", on_threads, threading.Condition()),
-        ("threads, gossamer.sync.Condition", on_threads, gossamer.sync.Condition()),
-        ("tasklets, gossamer.sync.Condition", on_tasklets, gossamer.sync.Condition()),
-    ]
-    for name, run, condition in cases:
-        length, waits, timeline = record(folder, name.replace(", ", "-"), run, condition)
+    for kind, run, module in ("threads", on_threads, threading), ("threads", on_threads, gossamer.sync), ("tasklets", on_tasklets, gossamer.sync):
+        name = f"{kind}, {module.__name__}.Condition"
+        length, waits, timeline = record(folder, name.replace(", ", "-"), run, module.Condition())
         print(f"{name}: {ITEMS * PAIRS} items")
         if tell:
             print(f"    {length / 1e6:.1f} ms; {len(waits)} waits, {sum(waits) / 1e6:.1f} ms in all; {timeline.switches} switches of tasklets")
@@ -82,8 +75,5 @@ def main(folder, tell):
     print("on tasklets, waits for the condition were ended by:", *sorted(ended_by))
 
 
-if len(sys.argv) > 1:
-    main(sys.argv[1], tell=True)
-else:
-    with tempfile.TemporaryDirectory() as folder:
-        main(folder, tell=False)
+with tempfile.TemporaryDirectory() as temporary:
+    main((sys.argv[1:] or [temporary])[0], tell=len(sys.argv) > 1)
