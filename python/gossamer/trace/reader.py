@@ -141,6 +141,8 @@ class Trace:
                 raise ValueError("what it says about the program is not JSON") from None
             self.info = info if isinstance(info, dict) else {}
         elif kind == _END:
+            if size < 16:
+                raise ValueError("the end is too short")
             _, lost = struct.unpack_from("<QQ", data, at)
             self.lost = max(self.lost, lost)
             self.complete = True
@@ -174,7 +176,7 @@ class Trace:
             raise ValueError("records have the wrong size")
         number, _, first = struct.unpack_from("<IIQ", self._data, at)
         thread = self._thread(number)
-        if first < thread.recorded:
+        if first < thread.recorded or first + (size - 16) // _RECORD.size >= 1 << 64:
             raise ValueError("records come twice")
         self.lost += first - thread.recorded
         if size > 16:
