@@ -3,8 +3,8 @@
  * Most threads just wait at their bell. The one that runs signal handlers must not overlook a signal that comes when it
  * has looked for the last time and does not sleep yet, nor one that another thread's C handler takes. CPython writes a
  * byte to a descriptor for each, if it is told one; so that thread waits in poll() with that descriptor beside its bell.
- * As this costs a little more, and partners answer soon, it does so only when it has waited at the bell for a moment,
- * and not while tasklets of it wait for descriptors.
+ * As this costs a little more, and partners answer soon, it does so only when it has waited at the bell for a moment.
+ * While tasklets of it wait for descriptors, the poller's own descriptor stands for the bell, which is one of its.
  * Locking: the GIL; all of it belongs to the main thread.
  */
 #include "record.h"
@@ -92,9 +92,9 @@ static void pass_on_signals(int others)
             others = -1; /* full: it will be woken anyway */
 }
 
-static void poll_until(gos_bell *bell, int64_t deadline_ns)
+static void poll_until(int descriptor, int64_t deadline_ns)
 {
-    struct pollfd fds[] = {{.fd = bell->fd, .events = POLLIN}, {.fd = own.pipe[0], .events = POLLIN}};
+    struct pollfd fds[] = {{.fd = descriptor, .events = POLLIN}, {.fd = own.pipe[0], .events = POLLIN}};
     struct timespec left = {0};
     if (deadline_ns != GOS_FOREVER) {
         int64_t ns = deadline_ns - gos_now();
@@ -105,7 +105,7 @@ static void poll_until(gos_bell *bell, int64_t deadline_ns)
 }
 
 /* -1 with the exception of a signal handler. */
-static int sleep_for_signals(gosp_thread *th, int64_t deadline_ns)
+static int sleep_for_signals(gosp_thread *th, int poller, int64_t deadline_ns)
 {
     gos_bell *bell = &th->sched.bell;
     int others = write_signals_to(own.pipe[1]);
@@ -115,8 +115,10 @@ static int sleep_for_signals(gosp_thread *th, int64_t deadline_ns)
         others = still;
     if (rc == 0 && !th->sched.head && gos_bell_poll_begin(bell)) {
         GOSP_BEGIN_ALLOW_THREADS
-        poll_until(bell, deadline_ns);
+        poll_until(poller >= 0 ? poller : bell->fd, deadline_ns);
         gos_bell_poll_end(bell);
+        if (poller >= 0)
+            gos_sched_doze(&th->sched, 0); /* gathers what has come */
         GOSP_END_ALLOW_THREADS
     }
     write_signals_to(others);
@@ -142,7 +144,7 @@ static void sleep_at_bell(gos_sched *s, int64_t deadline_ns)
     GOSP_END_ALLOW_THREADS
 }
 
-/* Then it sleeps in the poller, where only a signal that comes while it does so ends the sleep. */
+/* A back end without a descriptor of its own is slept in, where only a signal that comes meanwhile ends the sleep. */
 static int waits_for_descriptors(gos_sched *s)
 {
     return s->poller && s->poller_calls->waits(s);
@@ -161,9 +163,10 @@ int gosp_doze(gosp_thread *th, int64_t deadline_ns)
         return 0;
     }
     th->sleeps_long = 0;
-    if (waits_for_descriptors(&th->sched) || open_all(&th->sched.bell) < 0) {
+    int poller = gos_poll_descriptor(&th->sched);
+    if ((poller < 0 && waits_for_descriptors(&th->sched)) || open_all(&th->sched.bell) < 0) {
         sleep_at_bell(&th->sched, deadline_ns);
         return 0;
     }
-    return sleep_for_signals(th, deadline_ns);
+    return sleep_for_signals(th, poller, deadline_ns);
 }

@@ -75,21 +75,33 @@ void lean_index_add(char *block, Py_hash_t hash, size_t position)
     }
 }
 
+static void clear_slot(lean_index *ix, uint8_t *row, unsigned i)
+{
+    int ends_here = lean_match16(row, LEAN_EMPTY) != 0; /* no search goes beyond this group */
+    row[i] = ends_here ? LEAN_EMPTY : LEAN_DELETED;
+    ix->room += (uint32_t)ends_here;
+}
+
 void lean_index_remove(char *block, Py_hash_t hash, size_t position)
 {
     lean_index *ix = (lean_index *)(void *)block;
     uint64_t mixed = lean_mix(hash);
     uint8_t tag = lean_index_tag(mixed);
-    for (uint32_t g = lean_group(mixed, ix->groups);; g = g + 1 == ix->groups ? 0 : g + 1) {
-        uint8_t *row = index_row(block, g, ix->width);
+    uint32_t g = lean_group(mixed, ix->groups);
+    uint8_t *row = index_row(block, g, ix->width);
+    unsigned home = index_home(mixed);
+    if (row[home] == tag && index_position(row, home, ix->width) == position) { /* nearly always */
+        clear_slot(ix, row, home);
+        return;
+    }
+    for (;; g = g + 1 == ix->groups ? 0 : g + 1) {
+        row = index_row(block, g, ix->width);
         for (uint32_t mask = lean_match16(row, tag); mask; mask &= mask - 1) {
             unsigned i = (unsigned)__builtin_ctz(mask);
-            if (index_position(row, i, ix->width) != position)
-                continue;
-            int ends_here = lean_match16(row, LEAN_EMPTY) != 0; /* no search goes beyond this group */
-            row[i] = ends_here ? LEAN_EMPTY : LEAN_DELETED;
-            ix->room += (uint32_t)ends_here;
-            return;
+            if (index_position(row, i, ix->width) == position) {
+                clear_slot(ix, row, i);
+                return;
+            }
         }
     }
 }

@@ -358,6 +358,12 @@ static int poller_of(gos_sched *s, gos_poller **out)
     return p->backend ? 0 : open_all(p);
 }
 
+int gos_poll_descriptor(const gos_sched *s)
+{
+    const gos_poller *p = s->poller;
+    return p && p->backend == &gosi_poll_epoll && waits(s) && !p->gathered_count ? p->fd : -1;
+}
+
 void gos_poll_end(gos_sched *s)
 {
     gos_poller *p = s->poller;

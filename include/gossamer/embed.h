@@ -442,6 +442,11 @@ GOS_API int gos_poll_is_emptied(const gos_sched *s, int fd);
  * or NULL. GOS_ENOMEM: some thread could not be told. */
 GOS_API GOS_MUST_CHECK int gos_poll_close(gos_sched *me, int fd);
 
+/* A descriptor that becomes readable when a tasklet of s can go on, for hosts that wait for more than gos_sched_doze can:
+ * it still has to be called then, with a deadline that has passed. -1: nobody waits for a descriptor, or the back end has
+ * none. It belongs to the poller. Thread rule: the thread of s. */
+GOS_API int gos_poll_descriptor(const gos_sched *s);
+
 /* s is about to end. On the thread of s, before gos_sched_fini, when no tasklet waits for a descriptor. */
 GOS_API void gos_poll_end(gos_sched *s);
 

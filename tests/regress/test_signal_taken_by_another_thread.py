@@ -93,3 +93,31 @@ def test_a_child_of_fork_has_descriptors_of_its_own():
     """
     done = run(HEAD.replace("DELAY", "0.1") + fork)
     assert done.stdout == "0\n", done
+
+
+WAITER = """
+    import gossamer.net.socket as socket
+    here, there = socket.socketpair()
+    gossamer.spawn(here.recv, 1)
+"""
+
+
+def test_while_tasklets_wait_for_descriptors():
+    """It sleeps in their poller then."""
+    done = run(HEAD.replace("DELAY", "0.1") + WAITER + BODY)
+    assert done.stdout == "heard\n-1\n", done
+
+
+def test_the_descriptor_is_heard_in_that_sleep():
+    send = """
+    def later():
+        time.sleep(0.1)
+        os.write(there.fileno(), b"x")
+
+    threading.Thread(target=later).start()
+    got = gossamer.spawn(lambda: here.recv(1))
+    gossamer.run()
+    print(got.join())
+    """
+    done = run(HEAD.replace("DELAY", "50") + WAITER.replace("    gossamer.spawn(here.recv, 1)\n", "") + send)
+    assert done.stdout == "b'x'\n", done

@@ -13,6 +13,7 @@
 import gossamer
 
 gossamer.set_spill(0)
+for_ever = gossamer.channel()  # known here, or a collection that happens to come would end them earlier
 
 
 def level(n, name, depth):
@@ -20,7 +21,7 @@ def level(n, name, depth):
         if n:
             sorted((n - 1,), key=lambda m: level(m, name, depth))
         else:
-            gossamer.channel().receive()
+            for_ever.receive()
     finally:
         print(name, n, flush=True)
     return 0
