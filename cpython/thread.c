@@ -368,7 +368,7 @@ static void cut_all(gosp_thread *th)
     Py_DECREF(list);
 }
 
-enum { ORPHAN_ROUNDS = 10 };
+enum { KILL_ROUNDS = 10, ORPHAN_ROUNDS = 10 };
 
 static void end_thread(PyObject *capsule)
 {
@@ -388,7 +388,9 @@ static void end_thread(PyObject *capsule)
         return;
     }
     th->sched.trap = 0; /* left set: nobody can lower it any more */
-    if (here)
+    /* A lock that is granted to somebody who waits for it even while it dies (in Condition.wait) must be released by its
+     * own code: whoever has become runnable by now gets a turn more. */
+    for (int i = 0; here && i < KILL_ROUNDS && (i == 0 || th->sched.runcount > 1); i++)
         gosp_thread_kill_all(th);
     orphan_all(th);
     gos_pool_forget(&th->sched);
