@@ -6,6 +6,7 @@ reports it in the test that did it, and then tidies up for the next.
 Tasklets left blocked or paused are no fault; they are killed silently.
 """
 import gc
+import signal
 import sys
 import zlib
 
@@ -13,6 +14,10 @@ import pytest
 
 import stackless
 import gossamer
+
+# A shell that starts us in the background has SIGINT ignored, and so would every program that a test interrupts.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser):
