@@ -328,9 +328,19 @@ static void orphan(gosp_thread *th, TaskletObject *t)
     gosp_thread_left(th);
 }
 
+/* A lock that is granted to somebody who waits for it even while it dies (in Condition.wait) must be released by its own
+ * code: whoever has become runnable since it was killed gets a turn more. */
+static void kill_again(gosp_thread *th, TaskletObject *t)
+{
+    gosp_track(t);
+    gos_sched_remove(&th->sched, &t->core);
+    if (gosp_kill(th, t, 0) < 0)
+        PyErr_Clear();
+}
+
 /* Tasklets that outlive their thread are dead, with their stacks gone. What they drop may make more, and other threads
- * may bring some. */
-static void orphan_all(gosp_thread *th)
+ * may bring some. here: it is this thread, where they can still run. */
+static void orphan_all(gosp_thread *th, int here)
 {
     PyObject *list = gosp_list_tasklets(th);
     if (!list) {
@@ -341,7 +351,10 @@ static void orphan_all(gosp_thread *th)
         TaskletObject *t = (TaskletObject *)PyList_GET_ITEM(list, i);
         if (t == th->main || t->core.sched != &th->sched)
             continue;
-        orphan(th, t);
+        if (here && t->core.place == GOS_IN_RING && gosp_has_stack(t))
+            kill_again(th, t);
+        if (t->core.sched == &th->sched)
+            orphan(th, t);
     }
     Py_DECREF(list);
 }
@@ -368,7 +381,7 @@ static void cut_all(gosp_thread *th)
     Py_DECREF(list);
 }
 
-enum { KILL_ROUNDS = 10, ORPHAN_ROUNDS = 10 };
+enum { ORPHAN_ROUNDS = 10 };
 
 static void end_thread(PyObject *capsule)
 {
@@ -388,14 +401,12 @@ static void end_thread(PyObject *capsule)
         return;
     }
     th->sched.trap = 0; /* left set: nobody can lower it any more */
-    /* A lock that is granted to somebody who waits for it even while it dies (in Condition.wait) must be released by its
-     * own code: whoever has become runnable by now gets a turn more. */
-    for (int i = 0; here && i < KILL_ROUNDS && (i == 0 || th->sched.runcount > 1); i++)
+    if (here)
         gosp_thread_kill_all(th);
-    orphan_all(th);
+    orphan_all(th, here);
     gos_pool_forget(&th->sched);
     for (int i = 0; i < ORPHAN_ROUNDS && th->members > 1; i++)
-        orphan_all(th); /* nothing runs between finding only main left and what follows */
+        orphan_all(th, here); /* nothing runs between finding only main left and what follows */
     orphan(th, th->main);
     gos_poll_end(&th->sched);
     gosp_ticker_forget(th);

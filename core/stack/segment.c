@@ -67,6 +67,9 @@ static void segment_unmap(gos_segment *segment)
 #ifdef GOS_VALGRIND
     VALGRIND_STACK_DEREGISTER(segment->slot.live);
 #endif
+#ifdef GOS_ASAN
+    __asan_unpoison_memory_region(segment->slot.map, segment->slot.map_size);
+#endif
     munmap(segment->slot.map, segment->slot.map_size);
 }
 

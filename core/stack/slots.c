@@ -18,6 +18,9 @@
 #ifdef GOS_TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
+#ifdef GOS_ASAN
+#include <sanitizer/asan_interface.h>
+#endif
 
 #if defined(GOS_ASAN) || defined(GOS_TSAN)
 #define FORCE_OWN 1 /* what sanitizers note about bytes does not move with them */
@@ -105,6 +108,9 @@ static void slot_destroy(gos_sched *s, gos_slot *slot)
 #ifdef GOS_TSAN
     if (slot->fiber)
         __tsan_destroy_fiber(slot->fiber);
+#endif
+#ifdef GOS_ASAN /* frames that never returned have left it poisoned: a thread may get the place for its stack, errno included */
+    __asan_unpoison_memory_region(slot->map, slot->map_size);
 #endif
     munmap(slot->map, slot->map_size);
     gosi_free(slot);
