@@ -21,6 +21,8 @@ EXAMPLE = pathlib.Path(__file__).parents[2] / "examples" / "c" / "gameloop"
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
     header()
+    if "asan" in os.environ.get("LD_PRELOAD", ""):
+        pytest.skip("the address sanitizer is loaded into Python, not linked into programs that embed it")
     folder = pathlib.Path(sysconfig.get_config_var("LIBDIR"))
     if not list(folder.glob(f"libpython{sysconfig.get_config_var('LDVERSION')}.*")):
         pytest.skip(f"this Python has no libpython in {folder}, which programs that embed it need")

@@ -8,6 +8,7 @@
 import os
 import sys
 import threading
+import time
 import warnings
 
 import gossamer
@@ -18,6 +19,11 @@ warnings.simplefilter("ignore", DeprecationWarning)     # from 3.12 on, for the 
 def show(what):
     print("%s: atomic %s, kept %s" % (what, gossamer.current.atomic, sys.getswitchinterval() > 0.5), flush=True)
 
+
+# The ticker's thread must be up before the fork: the address sanitizer's allocator does not survive one that happens while
+# another thread begins, and the child would hang in it.
+with gossamer.atomic():
+    time.sleep(0.2)
 
 with gossamer.atomic():
     pid = os.fork()

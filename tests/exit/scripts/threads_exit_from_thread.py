@@ -9,11 +9,12 @@ import threading
 import gossamer
 
 channel = gossamer.channel()
+for_ever = gossamer.channel()  # known here, or a collection that happens to come would end the tasklet earlier
 
 
 def body():
     try:
-        gossamer.channel().receive()
+        for_ever.receive()
     finally:
         print("finally in the thread", flush=True)
 
