@@ -81,6 +81,7 @@ static int withdraw(gos_job *job)
 {
     gos_pool *pool = job->pool;
     pthread_mutex_lock(&pool->lock);
+    job->task = NULL; /* a worker that begins it tells the recorder whose it is */
     int queued = job->state == GOSI_JOB_QUEUED;
     if (queued) {
         gosi_jobs_unlink(&pool->queue, job);
@@ -94,7 +95,6 @@ static int withdraw(gos_job *job)
 static int unlink_waiter(gos_tasklet *t)
 {
     gos_job *job = (gos_job *)((char *)t->wait.waiter - offsetof(gos_job, waiter));
-    job->task = NULL;
     if (withdraw(job)) {
         gos_sched_expect(t->sched, -1);
         job->dispose(job);
