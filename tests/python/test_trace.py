@@ -477,7 +477,8 @@ class TestMemory:
             gossamer.trace.stop()
         """
         path = tmp_path / "t.gostrace"
-        subprocess.run([sys.executable, "-c", program, path], check=True, timeout=100, env=dict(os.environ, GOSSAMER_SLOTS="1", GOSSAMER_STACKS="slots"))
+        subprocess.run([sys.executable, "-c", program, path], check=True, timeout=100, env=dict(os.environ, GOSSAMER_SLOTS="1", GOSSAMER_STACKS="slots",
+                                GOSSAMER_COMPRESS="never"))  # compressed later, a stack takes less when it comes back than when it went
         timeline = Timeline(Trace(path))
         check(timeline)
         events = [event for event in timeline.trace if event.kind in ("evict", "restore")]
