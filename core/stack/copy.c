@@ -41,7 +41,7 @@ struct gos_copy {
     char bytes[];
 };
 
-#if defined(GOS_ASAN) || defined(GOS_TSAN)
+#if defined(GOS_ASAN) || defined(GOS_TSAN) || defined(GOS_VALGRIND)
 /* Sanitizers keep books about stack memory, which would be about the wrong frames. */
 int gos_copy_call(gos_copies *copies, char *base, void (*call)(void *, const struct gos_moved *), void *arg, size_t size)
 {
