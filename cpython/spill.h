@@ -25,7 +25,7 @@ typedef struct {
     gos_segments pool;
     gos_copies copies;
     char *base;               /* of the copies: the furthest address from which the native stack is moved */
-    struct _PyInterpreterFrame *moved; /* the innermost frame of what has moved; NULL: none */
+    gosp_eval_frame *moved;   /* the innermost frame of what has moved; NULL: none */
     struct gos_bounds native; /* low == high: unknown, and so nothing is ever moved */
     size_t segment;           /* what is tried first: smaller than the settings say once address space was short */
     unsigned generation;      /* of the settings that were seen last */
